@@ -1,0 +1,53 @@
+// Package plan compares what is desired with what is observed and holds the result as data: steps that can be stored, hashed,
+// shown and applied; the guards that veto them; and their wording for people.
+//
+// It makes no call and keeps no state: the reconciler observes before and applies after.
+package plan
+
+import (
+	"time"
+
+	"github.com/edgewright/edgewright/render/resource"
+	"github.com/edgewright/edgewright/schema"
+)
+
+// Verb is what a step does.
+type Verb string
+
+const (
+	Create Verb = "create"
+	Update Verb = "update"
+	Delete Verb = "delete"
+)
+
+// Step is one change of one resource. Key, Verb, Before and After are its identity; the rest explains.
+type Step struct {
+	Key     resource.Key     `json:"key"`
+	Verb    Verb             `json:"verb"`
+	Before  resource.Value   `json:"before,omitempty"`
+	After   resource.Value   `json:"after,omitempty"`
+	Service schema.ServiceID `json:"service,omitempty"`
+	Origin  schema.Position  `json:"origin,omitzero"`
+	Needs   []resource.Key   `json:"needs,omitempty"` // of the desired resource
+}
+
+// Snapshot is one scope as observed: complete, or it is not made at all.
+type Snapshot struct {
+	Scope     resource.Scope                  `json:"scope"`
+	Taken     time.Time                       `json:"taken"`
+	Resources map[resource.Key]resource.Value `json:"resources"` // everything in the scope, ours and foreign
+	Marked    bool                            `json:"marked"`    // the scope carries our mark
+	Foreign   string                          `json:"foreign"`   // whose mark it carries instead, if another's
+}
+
+// Batch is the steps that go out in one call.
+type Batch struct {
+	Scope resource.Scope `json:"scope"`
+	Steps []Step         `json:"steps"`
+}
+
+// Outcome is what one call came to. A change that AWS has taken but not yet spread has a Token to ask about.
+type Outcome struct {
+	Token   string `json:"token,omitempty"`   // Route53's change id; empty: settled already
+	Refused string `json:"refused,omitempty"` // why AWS refused the whole call (a failed precondition, bad input); empty: taken
+}

@@ -1,0 +1,37 @@
+// Package envoy renders services and fleets to Envoy's configuration: for each service a unit of one virtual host and its
+// clusters, and for a fleet the listeners, scopes and route buckets into which units are packed.
+//
+// It serves nothing and decides nothing about when: reconciler/release and reconciler/xds do.
+package envoy
+
+import "github.com/edgewright/edgewright/schema"
+
+// Unit is all that a fleet serves for one service: what is added, switched, refused and rolled back together.
+type Unit struct {
+	Service     schema.ServiceID  `json:"service"`
+	Exposure    schema.Exposure   `json:"exposure"`
+	Domains     []schema.Hostname `json:"domains"`     // sorted
+	VirtualHost []byte            `json:"virtualHost"` // deterministic proto of routev3.VirtualHost svc/<service>, without domains
+	Clusters    []Cluster         `json:"clusters"`    // sorted by name
+}
+
+// Cluster is one encoded clusterv3.Cluster, named c/<service>/<hash12> by its content.
+type Cluster struct {
+	Name  string `json:"name"`
+	Proto []byte `json:"proto"` // deterministic proto of clusterv3.Cluster
+}
+
+// Spec is the specification of an envoy/service: the declaration as people read it, and the hash of the unit it renders to.
+type Spec struct {
+	Hosts    []schema.Hostname `json:"hosts"`
+	Exposure schema.Exposure   `json:"exposure"`
+	Backends []schema.Backend  `json:"backends"`
+	Routes   []schema.Route    `json:"routes"`
+	Content  string            `json:"content"` // hex sha256 of the unit's encoding
+}
+
+// Layout is how units are packed: Buckets scopes for each exposure, named by Generation so that another count can be made beside it.
+type Layout struct {
+	Generation int `json:"generation"`
+	Buckets    int `json:"buckets"` // a power of two, 32 to 1024
+}

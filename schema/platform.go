@@ -1,0 +1,88 @@
+package schema
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+)
+
+// Platform is what the platform team declares in platform/: teams, fleets and zones, each sorted by its ID or name.
+type Platform struct {
+	Name   string  `json:"name"` // names this edge in the marks that it leaves in AWS: [a-z0-9-]
+	Teams  []Team  `json:"teams"`
+	Fleets []Fleet `json:"fleets"`
+	Zones  []Zone  `json:"zones"`
+	Source Source  `json:"-"`
+}
+
+// Team may declare services whose host names are in its domains.
+type Team struct {
+	ID      TeamID     `json:"id"`
+	Name    string     `json:"name"`
+	Domains []Hostname `json:"domains"` // a domain covers itself and every name below it
+}
+
+// Fleet is a group of Envoys that serve the same services. Node metadata may bind a listener elsewhere than Port says.
+type Fleet struct {
+	ID        FleetID      `json:"id"`
+	Listeners []Listener   `json:"listeners"` // sorted by exposure; in CUE a struct keyed by exposure
+	Addresses []netip.Addr `json:"addresses"` // what the host names resolve to
+	TTL       Duration     `json:"ttl"`       // of the records that point here
+}
+
+// Listener is where a fleet takes requests for one exposure.
+type Listener struct {
+	Exposure Exposure `json:"exposure"`
+	Port     uint16   `json:"port"`
+}
+
+// Zone is a hosted zone that holds records of services of one exposure.
+type Zone struct {
+	Name     Hostname `json:"name"`
+	ID       string   `json:"id,omitempty"` // Route53's id; empty: found by name
+	Exposure Exposure `json:"exposure"`
+}
+
+// Team finds a team by its ID.
+func (p Platform) Team(id TeamID) (Team, bool) {
+	return find(p.Teams, id, func(t Team) TeamID { return t.ID })
+}
+
+// Fleet finds a fleet by its ID.
+func (p Platform) Fleet(id FleetID) (Fleet, bool) {
+	return find(p.Fleets, id, func(f Fleet) FleetID { return f.ID })
+}
+
+// Listener finds the listener for an exposure.
+func (f Fleet) Listener(e Exposure) (Listener, bool) {
+	return find(f.Listeners, e, func(l Listener) Exposure { return l.Exposure })
+}
+
+// ZoneFor is the longest zone of that exposure that covers the host name.
+func (p Platform) ZoneFor(host Hostname, e Exposure) (Zone, bool) {
+	var best Zone
+	for _, z := range p.Zones {
+		if z.Exposure == e && host.Within(z.Name) && len(z.Name) > len(best.Name) {
+			best = z
+		}
+	}
+	return best, best.Name != ""
+}
+
+// Within tells whether the name is the domain itself or lies below it.
+func (h Hostname) Within(domain Hostname) bool {
+	if h == domain {
+		return true
+	}
+	n := len(h) - len(domain)
+	return n > 1 && h[n:] == domain && h[n-1] == '.'
+}
+
+func find[T any, K cmp.Ordered](sorted []T, id K, key func(T) K) (T, bool) {
+	i, found := slices.BinarySearchFunc(sorted, id, func(t T, id K) int { return cmp.Compare(key(t), id) })
+	if !found {
+		var zero T
+		return zero, false
+	}
+	return sorted[i], true
+}

@@ -1,0 +1,65 @@
+package schema
+
+import (
+	"cmp"
+	"slices"
+)
+
+// Identifiers and names. Hostname is lower case, without port and without a final dot; a leading "*." makes it a wildcard.
+type (
+	ServiceID string
+	TeamID    string
+	FleetID   string
+	BackendID string
+	Hostname  string
+)
+
+// Exposure says who may reach a service through the edge.
+type Exposure string
+
+const (
+	Public   Exposure = "public"
+	Internal Exposure = "internal"
+)
+
+// Service is one declaration: what a team exposes through the edge. It lives in services/<team>/<id>.cue.
+type Service struct {
+	ID       ServiceID  `json:"id"`
+	Owner    Owner      `json:"owner"`
+	Hosts    []Hostname `json:"hosts"`
+	Exposure Exposure   `json:"exposure"`
+	Fleet    FleetID    `json:"fleet"`
+	Backends []Backend  `json:"backends"` // sorted by ID; in CUE a struct keyed by ID
+	Routes   []Route    `json:"routes"`   // in the order in which they are tried
+	Source   Source     `json:"-"`
+}
+
+// Owner is the team that answers for a service and how it is called at night.
+type Owner struct {
+	Team   TeamID `json:"team"`
+	OnCall string `json:"oncall"`
+}
+
+// Backend finds a backend by its ID.
+func (s Service) Backend(id BackendID) (Backend, bool) {
+	i, found := slices.BinarySearchFunc(s.Backends, id, func(b Backend, id BackendID) int { return cmp.Compare(b.ID, id) })
+	if !found {
+		return Backend{}, false
+	}
+	return s.Backends[i], true
+}
+
+// Edge is all declarations at one commit, sorted by ID.
+type Edge struct {
+	Platform Platform  `json:"platform"`
+	Services []Service `json:"services"`
+}
+
+// Service finds a service by its ID.
+func (e Edge) Service(id ServiceID) (Service, bool) {
+	i, found := slices.BinarySearchFunc(e.Services, id, func(s Service, id ServiceID) int { return cmp.Compare(s.ID, id) })
+	if !found {
+		return Service{}, false
+	}
+	return e.Services[i], true
+}
