@@ -1,5 +1,5 @@
 // Package plan compares what is desired with what is observed and holds the result as data: steps that can be stored, hashed,
-// shown and applied; the guards that veto them; and their wording for people.
+// shown and applied, and the guards that veto them.
 //
 // It makes no call and keeps no state: the reconciler observes before and applies after.
 package plan
@@ -29,21 +29,23 @@ type Step struct {
 	Service schema.ServiceID `json:"service,omitempty"`
 	Origin  schema.Position  `json:"origin,omitzero"`
 	Needs   []resource.Key   `json:"needs,omitempty"` // of the desired resource
+	Drift   bool             `json:"drift,omitempty"` // what we last applied is what is desired: somebody else changed it
 }
 
 // Snapshot is one scope as observed: complete, or it is not made at all.
 type Snapshot struct {
 	Scope     resource.Scope                  `json:"scope"`
 	Taken     time.Time                       `json:"taken"`
-	Resources map[resource.Key]resource.Value `json:"resources"` // everything in the scope, ours and foreign
-	Marked    bool                            `json:"marked"`    // the scope carries our mark
-	Foreign   string                          `json:"foreign"`   // whose mark it carries instead, if another's
+	Resources map[resource.Key]resource.Value `json:"resources"`         // everything in the scope, ours and foreign
+	Marked    bool                            `json:"marked"`            // the scope carries our mark
+	Foreign   string                          `json:"foreign,omitempty"` // whose mark it carries instead, if another's
 }
 
 // Batch is the steps that go out in one call.
 type Batch struct {
-	Scope resource.Scope `json:"scope"`
-	Steps []Step         `json:"steps"`
+	Scope  resource.Scope `json:"scope"`
+	Intent string         `json:"intent,omitempty"` // the journal's id, carried to AWS where a call has room for a comment
+	Steps  []Step         `json:"steps"`
 }
 
 // Outcome is what one call came to. A change that AWS has taken but not yet spread has a Token to ask about.

@@ -4,7 +4,14 @@
 // It serves nothing and decides nothing about when: reconciler/release and reconciler/xds do.
 package envoy
 
-import "github.com/edgewright/edgewright/schema"
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+
+	"github.com/edgewright/edgewright/schema"
+)
 
 // Unit is all that a fleet serves for one service: what is added, switched, refused and rolled back together.
 type Unit struct {
@@ -30,8 +37,39 @@ type Spec struct {
 	Content  string            `json:"content"` // hex sha256 of the unit's encoding
 }
 
+// FleetSpec is the specification of an envoy/fleet: what its proxies have in common.
+type FleetSpec struct {
+	Listeners []schema.Listener `json:"listeners"`
+}
+
 // Layout is how units are packed: Buckets scopes for each exposure, named by Generation so that another count can be made beside it.
 type Layout struct {
 	Generation int `json:"generation"`
 	Buckets    int `json:"buckets"` // a power of two, 32 to 1024
+}
+
+// Encode is the stored form of a unit: equal units are equal bytes.
+func (u Unit) Encode() []byte {
+	data, err := json.Marshal(u)
+	if err != nil {
+		panic(fmt.Sprintf("encode unit %s: %v", u.Service, err)) // strings and bytes only
+	}
+	return data
+}
+
+// DecodeUnit reads what Encode wrote.
+func DecodeUnit(data []byte) (Unit, error) {
+	var u Unit
+	if err := json.Unmarshal(data, &u); err != nil {
+		return Unit{}, fmt.Errorf("decode unit: %w", err)
+	}
+	return u, nil
+}
+
+// Hash is the hex sha256 of the encoding.
+func (u Unit) Hash() string { return hashOf(u.Encode()) }
+
+func hashOf(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
 }

@@ -21,6 +21,7 @@ type Kind string
 
 const (
 	DNSRecord    Kind = "dns/record"
+	EnvoyFleet   Kind = "envoy/fleet"
 	EnvoyService Kind = "envoy/service"
 )
 

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/edgewright/edgewright/schema"
+	"github.com/edgewright/edgewright/schema/load"
+)
+
+func validateCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "validate [DIR]",
+		Short: "Check the declarations in a folder and tell every problem with its place",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			commit, err := loadFolder(cmd.Context(), folder(args))
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return answerProblemsJSON(cmd, commit)
+			}
+			tellProblems(cmd.ErrOrStderr(), commit.Problems)
+			fmt.Fprintln(cmd.OutOrStdout(), verdict(commit))
+			return refusedBy(commit.Problems)
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "answer in JSON")
+	return cmd
+}
+
+func answerProblemsJSON(cmd *cobra.Command, commit load.Commit) error {
+	err := writeJSON(cmd.OutOrStdout(), struct {
+		Services int              `json:"services"`
+		Problems []schema.Problem `json:"problems"`
+	}{len(commit.Edge.Services), commit.Problems})
+	if err != nil {
+		return err
+	}
+	return refusedBy(commit.Problems)
+}
+
+func verdict(commit load.Commit) string {
+	if n := len(commit.Problems); n > 0 {
+		return fmt.Sprintf("refused: %s in %s", count(n, "problem"), count(len(commit.Edge.Services)+len(services(commit.Problems)), "service"))
+	}
+	return fmt.Sprintf("valid: %s, %s", count(len(commit.Edge.Services), "service"), count(hostCount(commit.Edge), "host name"))
+}
+
+func hostCount(e schema.Edge) (n int) {
+	for _, s := range e.Services {
+		n += len(s.Hosts)
+	}
+	return n
+}
+
+func services(problems []schema.Problem) map[schema.ServiceID]bool {
+	ids := map[schema.ServiceID]bool{}
+	for _, p := range problems {
+		ids[p.Service] = true
+	}
+	return ids
+}
+
+func refusedBy(problems []schema.Problem) error {
+	if len(problems) > 0 {
+		return exitCode(exitRefused)
+	}
+	return nil
+}
+
+// loadFolder evaluates the declarations of a folder in the limited child process.
+func loadFolder(ctx context.Context, dir string) (load.Commit, error) {
+	files, err := readFolder(dir)
+	if err != nil {
+		return load.Commit{}, err
+	}
+	evaluator, err := newEvaluator()
+	if err != nil {
+		return load.Commit{}, err
+	}
+	defer evaluator.Close()
+	return (&load.Loader{Evaluator: evaluator}).Load(ctx, files)
+}

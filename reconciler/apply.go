@@ -1,0 +1,320 @@
+package reconciler
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/edgewright/edgewright/reconciler/plan"
+	"github.com/edgewright/edgewright/reconciler/state"
+	"github.com/edgewright/edgewright/render/resource"
+)
+
+// startCalls sends the next batch of each zone that has none under way. The intent is in the journal before the call is made.
+func (l *loop) startCalls(ctx context.Context, now time.Time) error {
+	ready := map[resource.Scope][]plan.Step{}
+	for _, s := range l.sortedSteps() {
+		if s.Key.Kind == resource.DNSRecord && l.status[s.Key].State == Ready {
+			ready[s.Key.Scope] = append(ready[s.Key.Scope], s)
+		}
+	}
+	for _, scope := range sortedKeys(ready) {
+		z := l.zones[scope]
+		if z == nil || z.snapshot == nil || l.calling(scope) {
+			continue
+		}
+		steps := ready[scope]
+		if z.limit > 0 {
+			steps = steps[:min(z.limit, len(steps))]
+		}
+		if err := l.start(ctx, l.Provider.Pack(steps)[0], now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *loop) start(ctx context.Context, batch plan.Batch, now time.Time) error {
+	digest := plan.Digest(string(batch.Scope), batch.Steps)
+	batch.Intent = fmt.Sprintf("%s-%d", digest, now.UnixMilli())
+	intent := state.Intent{ID: batch.Intent, Scope: batch.Scope, Steps: batch.Steps, Commit: l.tip.Hash, Digest: digest, At: now}
+	if err := l.Books.Journal.Begin(ctx, intent); err != nil {
+		return fmt.Errorf("journal intent: %w", err)
+	}
+	l.flights[intent.ID] = flight{intent: intent, started: now}
+	for _, s := range batch.Steps {
+		l.status[s.Key] = Status{State: Applying}
+	}
+	l.log(ctx, "call started", "scope", batch.Scope, "steps", len(batch.Steps), "intent", intent.ID)
+	l.background.Go(func() {
+		// A call that was begun is finished also when the daemon is told to stop: cutting it off leaves its outcome in doubt.
+		call, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+		defer cancel()
+		outcome, err := l.Provider.Apply(call, batch)
+		l.mail <- called{intent.ID, outcome, err}
+	})
+	return nil
+}
+
+// takeCalled deals with the answer of a call: taken, refused, or none at all.
+func (l *loop) takeCalled(ctx context.Context, c called) {
+	f, ours := l.flights[c.intent]
+	if !ours {
+		return
+	}
+	z := l.zone(f.intent.Scope)
+	z.wrote = l.Now()
+	switch {
+	case c.err != nil: // nobody knows whether AWS took it: the next observation tells
+		l.Log.Warn("call without an answer", "scope", f.intent.Scope, "intent", c.intent, "error", c.err)
+		l.Metrics.Failures.WithLabelValues("call").Inc()
+		z.fail(c.err, z.wrote)
+		f.doubt = true
+		l.flights[c.intent] = f
+		z.due = z.wrote.Add(backoff(z.failed))
+	case c.outcome.Refused != "":
+		l.refused(ctx, f, c.outcome)
+	default:
+		l.taken(ctx, f, c.outcome)
+	}
+}
+
+// taken notes a change that AWS has taken. It is in the snapshot at once; it counts as done when it has spread.
+func (l *loop) taken(ctx context.Context, f flight, outcome plan.Outcome) {
+	z := l.zone(f.intent.Scope)
+	z.put(f.intent.Steps)
+	if outcome.Token == "" {
+		l.finish(ctx, f, outcome)
+		return
+	}
+	f.intent.Token = outcome.Token
+	f.ask = l.Now()
+	l.flights[f.intent.ID] = f
+	if err := l.Books.Journal.SetToken(ctx, f.intent.ID, outcome.Token); err != nil {
+		l.Log.Error("journal token", "intent", f.intent.ID, "error", err)
+	}
+}
+
+// refused notes that AWS refused a whole batch. A batch of several is halved, so that the one that is at fault is found and the
+// others go through; a single step waits longer each time.
+func (l *loop) refused(ctx context.Context, f flight, outcome plan.Outcome) {
+	now := l.Now()
+	z := l.zone(f.intent.Scope)
+	l.Log.Error("call refused", "scope", f.intent.Scope, "intent", f.intent.ID, "why", outcome.Refused)
+	l.Metrics.Failures.WithLabelValues("call").Inc()
+	if n := len(f.intent.Steps); n > 1 {
+		z.limit = n / 2
+	} else {
+		for _, s := range f.intent.Steps {
+			times := l.failures[s.Key].times + 1
+			l.failures[s.Key] = failure{why: outcome.Refused, times: times, retry: now.Add(backoff(times))}
+			l.audit(ctx, s, "refused: "+outcome.Refused, now)
+		}
+	}
+	if err := l.Books.Journal.Finish(ctx, f.intent.ID, outcome, now, nil); err != nil {
+		l.Log.Error("journal outcome", "intent", f.intent.ID, "error", err)
+	}
+	l.land(f)
+	z.due = now
+}
+
+// finish notes that a change is in effect: journal and inventory in one write.
+func (l *loop) finish(ctx context.Context, f flight, outcome plan.Outcome) {
+	now := l.Now()
+	entries := make([]state.Entry, 0, len(f.intent.Steps))
+	for _, s := range f.intent.Steps {
+		entries = append(entries, l.entryAfter(s, f.intent.Commit, now))
+	}
+	if err := l.Books.Journal.Finish(ctx, f.intent.ID, outcome, now, entries); err != nil {
+		l.Log.Error("journal outcome", "intent", f.intent.ID, "error", err) // open still: it is settled again at the next start
+		return
+	}
+	for _, e := range entries {
+		l.owned[e.Key] = e
+	}
+	for _, s := range f.intent.Steps {
+		delete(l.failures, s.Key)
+		l.done(ctx, s, "applied", now)
+	}
+	l.zone(f.intent.Scope).limit = 0
+	l.land(f)
+}
+
+// entryAfter is the inventory's entry once a step is done. What a name no longer leads to is kept with the time since when, so that
+// it can linger for a TTL, also after a restart.
+func (l *loop) entryAfter(s plan.Step, commit string, now time.Time) state.Entry {
+	old := l.owned[s.Key]
+	e := state.Entry{Key: s.Key, Service: s.Service, Spec: s.After, Needs: s.Needs, Commit: commit, Applied: now}
+	if old.Spec != nil && !slices.Equal(old.Needs, e.Needs) || s.Verb == plan.Delete {
+		e.Gone = &state.Gone{At: now, TTL: ttlOf(s.Before), Needs: old.Needs}
+	}
+	return e
+}
+
+// land ends a flight and looks at its keys again.
+func (l *loop) land(f flight) {
+	delete(l.flights, f.intent.ID)
+	for _, s := range f.intent.Steps {
+		l.dirty[s.Key] = true
+	}
+}
+
+// resolve settles the calls of a scope whose answer never came, by a fresh observation: what is there as intended was done, what
+// is as before was not.
+func (l *loop) resolve(ctx context.Context, scope resource.Scope, started time.Time) {
+	for _, id := range sortedKeys(l.flights) {
+		f := l.flights[id]
+		if f.intent.Scope != scope || !f.doubt || started.Before(f.started) {
+			continue
+		}
+		if l.isAsIntended(f.intent.Steps, scope) {
+			l.Log.Info("a call whose answer was lost had been taken", "scope", scope, "intent", id)
+			l.finish(ctx, f, plan.Outcome{})
+			continue
+		}
+		l.Log.Info("a call whose answer was lost had not been taken", "scope", scope, "intent", id)
+		outcome := plan.Outcome{Refused: "no answer came, and the change was not there afterwards"}
+		if err := l.Books.Journal.Finish(ctx, id, outcome, l.Now(), nil); err != nil {
+			l.Log.Error("journal outcome", "intent", id, "error", err)
+		}
+		l.land(f)
+	}
+}
+
+// isAsIntended tells whether every step of a batch is in effect. A batch is atomic, so one that is tells of all; but each is
+// looked at, because somebody may have changed one since.
+func (l *loop) isAsIntended(steps []plan.Step, scope resource.Scope) bool {
+	have := l.zones[scope].snapshot.Resources
+	return !slices.ContainsFunc(steps, func(s plan.Step) bool { return !bytes.Equal(have[s.Key], s.After) })
+}
+
+// askSettled asks about changes that AWS has taken and not yet spread.
+func (l *loop) askSettled(ctx context.Context, now time.Time) {
+	for _, id := range sortedKeys(l.flights) {
+		f := l.flights[id]
+		if f.intent.Token == "" || f.asking || f.doubt {
+			continue
+		}
+		if now.Before(f.ask) {
+			l.alarm("settle", f.ask)
+			continue
+		}
+		f.asking = true
+		l.flights[id] = f
+		l.background.Go(func() {
+			ask, cancel := context.WithTimeout(ctx, 10*time.Second)
+			defer cancel()
+			done, err := l.Provider.Settled(ask, f.intent.Token)
+			l.send(ctx, settled{id, done, err})
+		})
+	}
+}
+
+func (l *loop) takeSettled(ctx context.Context, s settled) {
+	f, ours := l.flights[s.intent]
+	if !ours {
+		return
+	}
+	if s.done {
+		l.finish(ctx, f, plan.Outcome{Token: f.intent.Token})
+		return
+	}
+	if s.err != nil {
+		l.Log.Warn("change cannot be asked about", "intent", s.intent, "error", s.err)
+	}
+	f.asking, f.ask = false, l.Now().Add(l.Every.Settle)
+	l.flights[s.intent] = f
+}
+
+// done tells the audit and the log of a step that came true.
+func (l *loop) done(ctx context.Context, s plan.Step, result string, now time.Time) {
+	l.audit(ctx, s, result, now)
+	l.Metrics.Steps.WithLabelValues(string(s.Key.Kind), string(s.Verb)).Inc()
+	l.log(ctx, "step "+result, "verb", s.Verb, "key", s.Key.String(), "service", s.Service)
+}
+
+// forget drops inventory entries of things that are gone and no longer declared. What led there may still be cached by resolvers.
+func (l *loop) forget(keys []resource.Key) {
+	for _, key := range keys {
+		e := l.owned[key]
+		if e.Spec == nil {
+			continue
+		}
+		e.Gone = &state.Gone{At: l.Now(), TTL: ttlOf(e.Spec), Needs: e.Needs}
+		e.Spec = nil
+		l.keep(e)
+	}
+}
+
+// rehome notes that a record, itself unchanged, leads to another service of its fleet by now: a host name moved.
+func (l *loop) rehome() {
+	for key, e := range l.owned {
+		want, desired := l.desired[key]
+		if !desired || e.Spec == nil || !bytes.Equal(e.Spec, want.Spec) || slices.Equal(e.Needs, want.Needs) {
+			continue
+		}
+		if l.waitsFor(plan.Step{Key: key, Verb: plan.Update, After: want.Spec, Needs: want.Needs}) == "" {
+			e.Needs, e.Service = want.Needs, want.Service
+			l.keep(e)
+		}
+	}
+}
+
+// keep stores an inventory entry outside of a call.
+func (l *loop) keep(e state.Entry) {
+	if err := l.Books.Inventory.Put(l.ctx, e); err != nil {
+		l.Log.Error("store inventory entry", "key", e.Key.String(), "error", err)
+		return
+	}
+	l.owned[e.Key] = e
+}
+
+// inFlight tells whether a call is about to change a key.
+func (l *loop) inFlight(key resource.Key) bool {
+	for _, f := range l.flights {
+		if slices.ContainsFunc(f.intent.Steps, func(s plan.Step) bool { return s.Key == key }) {
+			return true
+		}
+	}
+	return false
+}
+
+func (l *loop) calling(scope resource.Scope) bool {
+	for _, f := range l.flights {
+		if f.intent.Scope == scope {
+			return true
+		}
+	}
+	return false
+}
+
+// put brings a snapshot up to date with steps that AWS has taken.
+func (z *zone) put(steps []plan.Step) {
+	if z.snapshot == nil {
+		return
+	}
+	for _, s := range steps {
+		if s.After == nil {
+			delete(z.snapshot.Resources, s.Key)
+			continue
+		}
+		z.snapshot.Resources[s.Key] = s.After
+	}
+}
+
+// ttlOf is the time that a record lives in caches.
+func ttlOf(spec resource.Value) time.Duration {
+	var record struct {
+		TTL int `json:"ttl"`
+	}
+	_ = json.Unmarshal(spec, &record)
+	return time.Duration(record.TTL) * time.Second
+}
+
+// backoff is 1s, 2s, 4s … up to 5 minutes.
+func backoff(times int) time.Duration {
+	return min(time.Second<<min(max(times-1, 0), 10), 5*time.Minute)
+}

@@ -1,0 +1,161 @@
+package reconciler
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/edgewright/edgewright/reconciler/audit"
+	"github.com/edgewright/edgewright/reconciler/forge"
+	"github.com/edgewright/edgewright/reconciler/plan"
+	"github.com/edgewright/edgewright/reconciler/state"
+)
+
+// merged is a pull whose plan the branch is making true.
+type merged struct {
+	forge.Pull
+	plan   state.Plan // as last shown on it
+	commit string
+	seen   time.Time
+	served time.Duration // from the commit being heard of until every proxy had all of it; 0: not yet
+	done   bool
+}
+
+type mergedPull struct {
+	pull   forge.Pull
+	commit string
+}
+
+// shownBy looks among the stored plans for one that was shown for this very tree: merging a pull that nothing came in between of
+// gives the tree that its plan was made for.
+func (l *loop) shownBy(ctx context.Context, tree string) (state.Plan, bool) {
+	p, ok, err := l.Books.Plans.ByTree(ctx, tree)
+	if err != nil {
+		l.Log.Error("read plans", "error", err)
+	}
+	return p, ok && p.Posted
+}
+
+// findShown approves what the pull of the new tip had shown, at once when its plan was for this tree, else when the forge has said
+// which pulls the new commits came from.
+func (l *loop) findShown(ctx context.Context, old string) {
+	if p, ok := l.shownBy(ctx, l.tree); ok {
+		l.approve(ctx, p.Steps, state.Approval{By: fmt.Sprintf("pull #%d", p.Pull), At: l.Now(), Digest: p.Digest})
+	}
+	if l.Forge == nil || old == "" || old == l.tip.Hash {
+		return
+	}
+	tip := l.tip.Hash
+	l.background.Go(func() {
+		pulls, err := l.askForPulls(ctx, old, tip)
+		l.send(ctx, shownFound{pulls, err})
+	})
+}
+
+func (r *Reconciler) askForPulls(ctx context.Context, old, tip string) ([]mergedPull, error) {
+	commits, err := r.Repository.Between(old, tip, 50)
+	if err != nil {
+		return nil, err
+	}
+	var found []mergedPull
+	for _, c := range commits {
+		p, ok, err := r.Forge.PullOf(ctx, c.Hash)
+		if err != nil {
+			return found, fmt.Errorf("pull of commit %s: %w", short(c.Hash), err)
+		}
+		if ok && !slices.ContainsFunc(found, func(m mergedPull) bool { return m.pull.Number == p.Number }) {
+			found = append(found, mergedPull{p, c.Hash})
+		}
+	}
+	return found, nil
+}
+
+// takeShown approves what the merged pulls had shown, and follows them until they are done.
+func (l *loop) takeShown(ctx context.Context, m shownFound) {
+	if m.err != nil {
+		l.forgeError = m.err
+		l.Log.Warn("pulls of new commits cannot be found", "error", m.err)
+	}
+	for _, found := range m.pulls {
+		p, ok, err := l.Books.Plans.ByPull(ctx, found.pull.Number)
+		if err != nil || !ok {
+			continue
+		}
+		if p.Posted {
+			l.approve(ctx, p.Steps, state.Approval{By: fmt.Sprintf("pull #%d", p.Pull), At: l.Now(), Digest: p.Digest})
+		}
+		l.merged[found.pull.Number] = &merged{Pull: found.pull, plan: p, commit: found.commit, seen: l.seen}
+		l.keepMerged(ctx, found.pull.Number)
+	}
+}
+
+// approve remembers that somebody agreed to steps. It holds for these very steps only: same key, same before, same after.
+func (l *loop) approve(ctx context.Context, steps []plan.Step, a state.Approval) {
+	for _, s := range steps {
+		id := s.ID()
+		if old, is := l.approvals[id]; is && old.Confirmed {
+			continue
+		}
+		l.approvals[id] = a
+		if err := l.Books.Approvals.Put(ctx, id, a); err != nil {
+			l.Log.Error("store approval", "error", err)
+		}
+	}
+}
+
+// forgetApprovals drops approvals of steps that a new commit no longer plans: the same step asked for again later needs a new one.
+func (l *loop) forgetApprovals(ctx context.Context) {
+	pending := map[string]bool{}
+	for _, s := range l.steps {
+		pending[s.ID()] = true
+	}
+	for id := range l.approvals {
+		if pending[id] || len(l.unknown) > 0 {
+			continue
+		}
+		delete(l.approvals, id)
+		if err := l.Books.Approvals.Delete(ctx, id); err != nil {
+			l.Log.Error("drop approval", "error", err)
+		}
+	}
+}
+
+// pending are the steps of the branch that wait for a person, and the digest by which they are applied.
+func (l *loop) pending() (steps []plan.Step, digest string) {
+	for _, s := range l.sortedSteps() {
+		if state := l.status[s.Key].State; state == Approval || state == Vetoed {
+			steps = append(steps, s)
+		}
+	}
+	if len(steps) == 0 {
+		return nil, ""
+	}
+	return steps, plan.Digest(l.tree, steps)
+}
+
+// applyDigest agrees to exactly the pending steps that a digest names.
+func (l *loop) applyDigest(ctx context.Context, q Apply) error {
+	steps, digest := l.pending()
+	switch {
+	case len(steps) == 0:
+		return refuse("nothing waits for apply")
+	case q.Digest != digest:
+		return refuse("digest %s is not what waits now: %s, %d steps. Look at them again with: edgewright status", q.Digest, digest, len(steps))
+	}
+	deletes := 0
+	for _, v := range l.vetoes {
+		deletes = max(deletes, v.Deletes)
+	}
+	if deletes > 0 && q.ConfirmDeletes != deletes {
+		return refuse("%s; to go on, confirm the exact count: --confirm-deletes %d", l.vetoes[0].Message, deletes)
+	}
+	a := state.Approval{By: q.Identity, At: l.Now(), Digest: digest, Confirmed: deletes > 0}
+	for _, s := range steps {
+		delete(l.approvals, s.ID())
+		l.note(ctx, audit.Entry{Who: q.Identity, Why: "apply " + digest, What: string(s.Verb) + " " + s.Key.String(), Before: s.Before, After: s.After, Result: "approved"})
+	}
+	l.approve(ctx, steps, a)
+	l.log(ctx, "apply", "digest", digest, "by", q.Identity, "steps", len(steps))
+	return nil
+}

@@ -1,0 +1,129 @@
+package route53
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	sdk "github.com/aws/aws-sdk-go-v2/service/route53"
+	"github.com/aws/aws-sdk-go-v2/service/route53/types"
+
+	"github.com/edgewright/edgewright/reconciler/plan"
+	"github.com/edgewright/edgewright/render/dns"
+	"github.com/edgewright/edgewright/render/resource"
+	"github.com/edgewright/edgewright/schema"
+)
+
+// pageSize is the most that AWS puts on a page.
+const pageSize = 300
+
+// Observe lists a zone completely, or fails. The snapshot is as old as its first page.
+func (p *Provider) Observe(ctx context.Context, scope resource.Scope) (plan.Snapshot, error) {
+	zone, err := zoneName(scope)
+	if err != nil {
+		return plan.Snapshot{}, err
+	}
+	id, err := p.zoneID(ctx, zone)
+	if err != nil {
+		return plan.Snapshot{}, err
+	}
+	taken := p.now()
+	sets, err := p.list(ctx, id)
+	if err != nil {
+		if gone(err) {
+			p.forget(zone)
+		}
+		return plan.Snapshot{}, fmt.Errorf("list records of %s: %w", zone, err)
+	}
+	s := plan.Snapshot{Scope: scope, Taken: taken, Resources: resources(scope, sets)}
+	p.mu.Lock()
+	mark := p.mark
+	p.mu.Unlock()
+	s.Marked, s.Foreign = marked(s, zone, mark)
+	return s, nil
+}
+
+func (p *Provider) now() time.Time {
+	if p.Now != nil {
+		return p.Now()
+	}
+	return time.Now()
+}
+
+// list follows the pages to the end. A list that does not move on is an error: what is missing would look deleted.
+func (p *Provider) list(ctx context.Context, id string) ([]types.ResourceRecordSet, error) {
+	in := &sdk.ListResourceRecordSetsInput{HostedZoneId: aws.String(id), MaxItems: aws.Int32(pageSize)}
+	var all []types.ResourceRecordSet
+	visited := map[string]bool{}
+	for {
+		out, err := p.page(ctx, in)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, out.ResourceRecordSets...)
+		if !out.IsTruncated {
+			return all, nil
+		}
+		in.StartRecordName, in.StartRecordType, in.StartRecordIdentifier = out.NextRecordName, out.NextRecordType, out.NextRecordIdentifier
+		next := fmt.Sprintf("%s %s %s", aws.ToString(out.NextRecordName), out.NextRecordType, aws.ToString(out.NextRecordIdentifier))
+		if out.NextRecordName == nil || visited[next] {
+			return nil, fmt.Errorf("the page after %d records does not move on", len(all))
+		}
+		visited[next] = true
+	}
+}
+
+func (p *Provider) page(ctx context.Context, in *sdk.ListResourceRecordSetsInput) (*sdk.ListResourceRecordSetsOutput, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	return p.api.ListResourceRecordSets(ctx, in)
+}
+
+// resources are the records by key. All record sets of one name and type that are not simple share a key.
+func resources(scope resource.Scope, sets []types.ResourceRecordSet) map[resource.Key]resource.Value {
+	simple := make(map[resource.Key]resource.Value, len(sets))
+	others := map[resource.Key]other{}
+	for _, r := range sets {
+		name, kind := decodeName(aws.ToString(r.Name)), string(r.Type)
+		key := keyOf(scope, name, kind)
+		if routing(r) == "" {
+			simple[key] = valueOf(r)
+			continue
+		}
+		o := others[key]
+		o.Name, o.Type, o.Other = name, kind, append(o.Other, specialOf(r))
+		others[key] = o
+	}
+	for key, o := range others {
+		slices.SortFunc(o.Other, func(a, b special) int { return cmp.Compare(a.Set, b.Set) })
+		simple[key] = resource.ValueOf(o)
+	}
+	return simple
+}
+
+// marked reads the zone's marker: whether it is ours, or else what it says.
+func marked(s plan.Snapshot, zone schema.Hostname, mark string) (ours bool, foreign string) {
+	v, there := s.Resources[keyOf(s.Scope, dns.MarkerPrefix+zone, "TXT")]
+	if !there {
+		return false, ""
+	}
+	r, err := recordOf(v)
+	if err != nil {
+		return false, err.Error()
+	}
+	if slices.Equal(r.Values, []string{mark}) {
+		return true, ""
+	}
+	return false, strings.Join(r.Values, " ")
+}
+
+// gone tells whether the zone that a call named does not exist.
+func gone(err error) bool {
+	var missing *types.NoSuchHostedZone
+	return errors.As(err, &missing)
+}

@@ -1,0 +1,101 @@
+package reconciler
+
+import (
+	"bytes"
+	"context"
+	"time"
+
+	"github.com/edgewright/edgewright/reconciler/plan"
+	"github.com/edgewright/edgewright/render/resource"
+)
+
+// zone is the scope, made when it is first spoken of.
+func (l *loop) zone(scope resource.Scope) *zone {
+	z := l.zones[scope]
+	if z == nil {
+		z = &zone{}
+		l.zones[scope] = z
+	}
+	return z
+}
+
+// observeDue lists each zone that is due, one listing of it at a time, beside the loop. The failure of one stops no other.
+func (l *loop) observeDue(ctx context.Context, now time.Time) {
+	for _, scope := range sortedKeys(l.zones) {
+		z := l.zones[scope]
+		if z.observing {
+			continue
+		}
+		if now.Before(z.due) {
+			l.alarm("observe", z.due)
+			continue
+		}
+		z.observing = true
+		l.background.Go(func() {
+			list, cancel := context.WithTimeout(ctx, time.Minute)
+			defer cancel()
+			snapshot, err := l.Provider.Observe(list, scope)
+			l.send(ctx, observed{scope: scope, snapshot: snapshot, started: now, err: err})
+		})
+	}
+}
+
+// takeObserved replaces what was known of a zone, and looks again at what differs from before.
+func (l *loop) takeObserved(ctx context.Context, o observed) {
+	now := l.Now()
+	z := l.zone(o.scope)
+	z.observing = false
+	if o.err != nil {
+		z.fail(o.err, now)
+		z.due = now.Add(min(backoff(z.failed), l.Every.Observe))
+		l.Metrics.Failures.WithLabelValues("zone").Inc()
+		l.Log.Error("zone cannot be listed", "scope", o.scope, "error", o.err)
+		return
+	}
+	z.due = now.Add(l.Every.Observe)
+	if o.started.Before(z.wrote) { // a call came in between: this listing may be from before it
+		z.due = now
+		return
+	}
+	z.err, z.failed = nil, 0
+	before := z.snapshot
+	z.snapshot = &o.snapshot
+	l.resolve(ctx, o.scope, o.started)
+	l.markChanged(o.scope, before, z.snapshot)
+}
+
+// markChanged makes the keys dirty whose observation differs, or all of a zone that was seen for the first time.
+func (l *loop) markChanged(scope resource.Scope, before, after *plan.Snapshot) {
+	if before == nil || before.Foreign != after.Foreign {
+		for key := range l.desired {
+			l.dirty[key] = l.dirty[key] || key.Scope == scope
+		}
+		for key := range l.owned {
+			l.dirty[key] = l.dirty[key] || key.Scope == scope
+		}
+		for key, is := range l.dirty {
+			if !is {
+				delete(l.dirty, key)
+			}
+		}
+		return
+	}
+	for key, value := range after.Resources {
+		if !bytes.Equal(before.Resources[key], value) {
+			l.dirty[key] = true
+		}
+	}
+	for key := range before.Resources {
+		if _, still := after.Resources[key]; !still {
+			l.dirty[key] = true
+		}
+	}
+}
+
+// fail remembers since when a zone cannot be reached.
+func (z *zone) fail(err error, now time.Time) {
+	if z.err == nil {
+		z.since = now
+	}
+	z.err, z.failed = err, z.failed+1
+}

@@ -1,0 +1,106 @@
+package plan
+
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/edgewright/edgewright/render/resource"
+	"github.com/edgewright/edgewright/schema"
+)
+
+// Owned is what the inventory knows of a resource that we made: what was last applied, and for whom.
+type Owned struct {
+	Spec    resource.Value
+	Service schema.ServiceID
+}
+
+// Input is everything that a diff looks at.
+type Input struct {
+	Desired  resource.Set
+	Observed map[resource.Scope]Snapshot // a scope that is missing is unknown, not empty
+	Owned    map[resource.Key]Owned
+}
+
+// Clash is a change that cannot be made because something that is not ours stands in its way.
+type Clash struct {
+	Key     resource.Key     `json:"key"`
+	Service schema.ServiceID `json:"service,omitempty"`
+	Origin  schema.Position  `json:"origin,omitzero"`
+	Message string           `json:"message"`
+	Unblock string           `json:"unblock"`
+}
+
+// Difference is what a diff found, in the order of the keys that it was given.
+type Difference struct {
+	Steps   []Step
+	Unknown []resource.Key // desired or owned, in a scope that was not observed
+	Clashes []Clash
+	Lost    []resource.Key // owned, no longer desired and no longer there: only the inventory has to forget them
+}
+
+// Diff compares desired with observed for the given keys, by these cases:
+//
+//	desired  observed  owned   result
+//	yes      no        any     create
+//	yes      same      any     nothing
+//	yes      differs   yes     update (drift, if desired is what was last applied)
+//	yes      differs   no      clash: it is not ours to change
+//	no       yes       yes     delete
+//	no       no        yes     lost
+//	no       any       no      nothing: it is not ours
+//	the scope was not observed unknown; no delete is planned from it
+//	the scope is another's     clash
+func Diff(in Input, keys []resource.Key) Difference {
+	var d Difference
+	for _, key := range keys {
+		want, desired := in.Desired[key]
+		owned, ours := in.Owned[key]
+		if !desired && !ours {
+			continue
+		}
+		snapshot, observed := in.Observed[key.Scope]
+		if !observed {
+			d.Unknown = append(d.Unknown, key)
+			continue
+		}
+		have, there := snapshot.Resources[key]
+		switch {
+		case desired && there && bytes.Equal(have, want.Spec):
+		case desired && snapshot.Foreign != "":
+			d.Clashes = append(d.Clashes, foreignScope(want, snapshot))
+		case desired && !there:
+			d.Steps = append(d.Steps, step(want, Create, nil))
+		case desired && !ours:
+			d.Clashes = append(d.Clashes, foreignResource(want))
+		case desired:
+			s := step(want, Update, have)
+			s.Drift = bytes.Equal(owned.Spec, want.Spec)
+			d.Steps = append(d.Steps, s)
+		case there:
+			d.Steps = append(d.Steps, Step{Key: key, Verb: Delete, Before: have, Service: owned.Service})
+		default:
+			d.Lost = append(d.Lost, key)
+		}
+	}
+	return d
+}
+
+func step(want resource.Resource, verb Verb, before resource.Value) Step {
+	return Step{Key: want.Key, Verb: verb, Before: before, After: want.Spec, Service: want.Service, Origin: want.Origin, Needs: want.Needs}
+}
+
+func foreignScope(want resource.Resource, s Snapshot) Clash {
+	return Clash{
+		Key: want.Key, Service: want.Service, Origin: want.Origin,
+		Message: fmt.Sprintf("%s is filled by another edge, whose mark says %s", s.Scope, s.Foreign),
+		Unblock: "use another zone, or remove that mark once the other edge has let go",
+	}
+}
+
+func foreignResource(want resource.Resource) Clash {
+	return Clash{
+		Key: want.Key, Service: want.Service, Origin: want.Origin,
+		Message: fmt.Sprintf("%s exists in %s and was not made by edgewright", want.Key.Name, want.Key.Scope),
+		Unblock: "remove it there, or declare another name",
+	}
+}

@@ -1,0 +1,227 @@
+package reconciler
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/edgewright/edgewright/reconciler/plan"
+	"github.com/edgewright/edgewright/reconciler/release"
+	"github.com/edgewright/edgewright/reconciler/state"
+	"github.com/edgewright/edgewright/reconciler/xds"
+	"github.com/edgewright/edgewright/render/envoy"
+	"github.com/edgewright/edgewright/render/resource"
+	"github.com/edgewright/edgewright/schema"
+)
+
+// publish writes the ready steps of each fleet into its release and serves it. The one write of the release is the journal of it.
+func (l *loop) publish(ctx context.Context, now time.Time) error {
+	ready := map[schema.FleetID][]plan.Step{}
+	for _, s := range l.sortedSteps() {
+		if s.Key.Kind != resource.DNSRecord && l.status[s.Key].State == Ready {
+			id := fleetOf(s.Key.Scope)
+			ready[id] = append(ready[id], s)
+		}
+	}
+	for _, id := range sortedKeys(ready) {
+		f := l.fleet(id)
+		steps := slices.DeleteFunc(ready[id], func(s plan.Step) bool { return l.refusedBefore(f, s) })
+		if len(steps) == 0 {
+			continue
+		}
+		if err := l.storeContents(ctx, steps); err != nil {
+			return err
+		}
+		if err := l.release(ctx, f, f.release.Apply(steps, l.tip.Hash, now)); err != nil {
+			return err
+		}
+		for _, s := range steps {
+			l.done(ctx, s, "served", now)
+		}
+	}
+	return nil
+}
+
+// refusedBefore keeps content from being served again that a proxy has refused.
+func (l *loop) refusedBefore(f *fleet, s plan.Step) bool {
+	e, known := f.release.Services[schema.ServiceID(s.Key.Name)]
+	if s.Key.Kind != resource.EnvoyService || s.Verb == plan.Delete || !known || e.Refused == "" || e.Refused != contentOf(s.After) {
+		return false
+	}
+	l.status[s.Key] = Status{Failing, "Envoy refused this content: " + e.Why}
+	return true
+}
+
+// fleet is the release of a fleet, made empty when it is the first time.
+func (l *loop) fleet(id schema.FleetID) *fleet {
+	f := l.releases[id]
+	if f == nil {
+		f = &fleet{release: release.Release{Fleet: id, Layout: l.layout(id)}, published: map[schema.ServiceID]time.Time{}}
+		f.snapshot = f.release.Snapshot(l.Now())
+		l.releases[id] = f
+	}
+	return f
+}
+
+// layout is chosen by what the fleet serves at first, and stays.
+func (l *loop) layout(id schema.FleetID) envoy.Layout {
+	services, domains := 0, 0
+	for _, s := range l.edge.Services {
+		if s.Fleet == id {
+			services++
+			domains += len(s.Hosts)
+		}
+	}
+	return envoy.Layout{Generation: 1, Buckets: envoy.Buckets(services, domains)}
+}
+
+// release stores a fleet's new release, by compare-and-set, and publishes it.
+func (l *loop) release(ctx context.Context, f *fleet, next release.Release) error {
+	version, err := l.Books.Releases.Put(ctx, next, f.version)
+	if err != nil {
+		return fmt.Errorf("store release of fleet %s: %w", next.Fleet, err)
+	}
+	before := f.snapshot
+	f.release, f.version, f.snapshot = next, version, next.Snapshot(l.Now())
+	for key := range before.Resources {
+		l.dirty[key] = true
+	}
+	for key := range f.snapshot.Resources {
+		l.dirty[key] = true
+	}
+	l.compare()
+	return l.serve(ctx, f)
+}
+
+// serve hands a fleet's release to the proxies.
+func (l *loop) serve(ctx context.Context, f *fleet) error {
+	out := xds.Release{Fleet: f.ports(), Layout: f.release.Layout, Services: map[schema.ServiceID]xds.Service{}}
+	for id, e := range f.release.Services {
+		unit, err := l.unit(ctx, e.Content)
+		if err != nil {
+			return fmt.Errorf("read content of service %s: %w", id, err)
+		}
+		s := xds.Service{ID: id, Version: e.Version(), Unit: unit, Extra: e.Linger}
+		if e.Removed {
+			s.Unit.Domains, s.Extra = nil, e.Linger
+		}
+		out.Services[id] = s
+	}
+	l.Proxies.Publish(out)
+	return nil
+}
+
+// ports is the fleet as the proxies need it.
+func (f *fleet) ports() schema.Fleet {
+	return schema.Fleet{ID: f.release.Fleet, Listeners: fleetSpec(f.release.Spec).Listeners}
+}
+
+// unit is the content with a hash, from memory or the store.
+func (l *loop) unit(ctx context.Context, hash string) (envoy.Unit, error) {
+	if u, ok := l.units[hash]; ok {
+		return u, nil
+	}
+	data, err := l.Books.Contents.Get(ctx, hash)
+	if err != nil {
+		return envoy.Unit{}, err
+	}
+	u, err := envoy.DecodeUnit(data)
+	if err == nil {
+		l.units[hash] = u
+	}
+	return u, err
+}
+
+// storeContents keeps the bytes of what is to be served, before a release speaks of them.
+func (l *loop) storeContents(ctx context.Context, steps []plan.Step) error {
+	for _, s := range steps {
+		body := l.desired[s.Key].Body
+		if s.Verb == plan.Delete || body == nil {
+			continue
+		}
+		hash := contentOf(s.After)
+		if _, known := l.units[hash]; known {
+			continue
+		}
+		if err := l.Books.Contents.Put(ctx, hash, body); err != nil {
+			return fmt.Errorf("store content of service %s: %w", s.Service, err)
+		}
+	}
+	return nil
+}
+
+// expire ends the lingering of names that no record can lead to any more, and gives back names that are still declared nowhere.
+func (l *loop) expire(ctx context.Context, now time.Time) error {
+	for _, id := range sortedKeys(l.releases) {
+		f := l.releases[id]
+		next, changed := f.release.Expire(func(service schema.ServiceID, host schema.Hostname) bool {
+			return l.mayStillLead(host, f.release.Key(service), now)
+		})
+		if !changed {
+			continue
+		}
+		if err := l.release(ctx, f, next); err != nil {
+			return err
+		}
+		l.dropUnits()
+	}
+	return nil
+}
+
+// mayStillLead tells whether somebody may still resolve a name to the proxies of a unit: its record is there or in doubt, or was
+// there less than a TTL ago (design, invariant 5).
+func (l *loop) mayStillLead(host schema.Hostname, unit resource.Key, now time.Time) bool {
+	for _, key := range recordKeys(l.owned, host) {
+		e := l.owned[key]
+		if e.Spec != nil && slices.Contains(e.Needs, unit) {
+			return true
+		}
+		if e.Gone == nil || !slices.Contains(e.Gone.Needs, unit) {
+			continue
+		}
+		if until := e.Gone.At.Add(e.Gone.TTL + l.Margin); now.Before(until) {
+			l.alarm("linger", until)
+			return true
+		}
+	}
+	return false
+}
+
+// dropUnits forgets decoded units that no release speaks of.
+func (l *loop) dropUnits() {
+	used := map[string]bool{}
+	for _, f := range l.releases {
+		for _, e := range f.release.Services {
+			used[e.Content] = true
+		}
+	}
+	for hash := range l.units {
+		if !used[hash] {
+			delete(l.units, hash)
+		}
+	}
+}
+
+// takeAcknowledgements notes which services a whole fleet has, and what was refused.
+func (l *loop) takeAcknowledgements(ctx context.Context) {
+	for _, id := range sortedKeys(l.releases) {
+		f := l.releases[id]
+		next, changed := f.release, false
+		for _, service := range sortedKeys(f.release.Services) {
+			e := f.release.Services[service]
+			if e.Good == e.Content {
+				continue
+			}
+			if version, ok := l.Proxies.Acknowledged(id, service); ok && version == e.Version() {
+				next, changed = next.Acknowledge(service)
+				l.acknowledged(service)
+			}
+		}
+		_ = changed
+		f.release = next
+	}
+	for _, refusal := range l.Proxies.Refusals() {
+		l.takeRefusal(ctx, refusal)
+	}
+}

@@ -1,0 +1,210 @@
+// Package release holds what a fleet is served: for each service the content, the host names that linger after they were let go,
+// and why a service is held. A release is stored before it is published; any replica builds the same bytes from it.
+//
+// It does not speak to proxies: reconciler/xds serves what a release says.
+package release
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/edgewright/edgewright/reconciler/plan"
+	"github.com/edgewright/edgewright/render/envoy"
+	"github.com/edgewright/edgewright/render/resource"
+	"github.com/edgewright/edgewright/schema"
+)
+
+// Release is what one fleet is served. It is a value: the methods return new ones.
+type Release struct {
+	Fleet    schema.FleetID             `json:"fleet"`
+	Spec     resource.Value             `json:"spec,omitempty"` // of the envoy/fleet; nil until the fleet was first applied
+	Layout   envoy.Layout               `json:"layout"`
+	Services map[schema.ServiceID]Entry `json:"services"`
+}
+
+// Entry is what is served for one service.
+type Entry struct {
+	Content string            `json:"content"`           // hash of the unit
+	Spec    resource.Value    `json:"spec"`              // what the unit was rendered from
+	Good    string            `json:"good,omitempty"`    // the content that the whole fleet acknowledged last
+	Refused string            `json:"refused,omitempty"` // content that a proxy refused; it is not served again
+	Why     string            `json:"why,omitempty"`     // what the proxy said
+	Linger  []schema.Hostname `json:"linger,omitempty"`  // names let go that may still be asked for; sorted
+	Removed bool              `json:"removed,omitempty"` // no longer declared: only Linger is served
+	Commit  string            `json:"commit,omitempty"`
+	Since   time.Time         `json:"since"`
+	Origin  schema.Position   `json:"origin,omitzero"`
+}
+
+// Hosts are the names that the entry's specification declares; none once it is removed.
+func (e Entry) Hosts() []schema.Hostname {
+	if e.Removed {
+		return nil
+	}
+	return specOf(e.Spec).Hosts
+}
+
+// Version changes whenever what is served for the service does.
+func (e Entry) Version() string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s %v %t", e.Content, e.Linger, e.Removed))
+	return hex.EncodeToString(sum[:10])
+}
+
+// Serves tells whether the entry answers for a name.
+func (e Entry) Serves(host schema.Hostname) bool {
+	return slices.Contains(e.Hosts(), host) || slices.Contains(e.Linger, host)
+}
+
+// Snapshot is the release as an observation: what was let go and only lingers is no longer there.
+func (r Release) Snapshot(now time.Time) plan.Snapshot {
+	s := plan.Snapshot{Scope: r.Scope(), Taken: now, Marked: true, Resources: map[resource.Key]resource.Value{}}
+	if r.Spec != nil {
+		s.Resources[r.FleetKey()] = r.Spec
+	}
+	for id, e := range r.Services {
+		if !e.Removed {
+			s.Resources[r.Key(id)] = e.Spec
+		}
+	}
+	return s
+}
+
+// Scope is fleet/<id>.
+func (r Release) Scope() resource.Scope { return resource.Scope("fleet/" + string(r.Fleet)) }
+
+// Key is the envoy/service of this fleet.
+func (r Release) Key(id schema.ServiceID) resource.Key {
+	return resource.Key{Kind: resource.EnvoyService, Scope: r.Scope(), Name: string(id)}
+}
+
+// FleetKey is the envoy/fleet.
+func (r Release) FleetKey() resource.Key {
+	return resource.Key{Kind: resource.EnvoyFleet, Scope: r.Scope(), Name: string(r.Fleet)}
+}
+
+// Holder is the service that declares a name, apart from the one given.
+func (r Release) Holder(host schema.Hostname, but schema.ServiceID) (schema.ServiceID, bool) {
+	for _, id := range slices.Sorted(maps.Keys(r.Services)) {
+		if id != but && slices.Contains(r.Services[id].Hosts(), host) {
+			return id, true
+		}
+	}
+	return "", false
+}
+
+// Apply returns the release after steps on this fleet. A name that a service lets go lingers there until Expire, unless another
+// service takes it in the same release: then it moves at once.
+func (r Release) Apply(steps []plan.Step, commit string, now time.Time) Release {
+	next := r
+	next.Services = maps.Clone(r.Services)
+	if next.Services == nil {
+		next.Services = map[schema.ServiceID]Entry{}
+	}
+	for _, s := range steps {
+		if s.Key.Kind == resource.EnvoyFleet {
+			next.Spec = s.After
+			continue
+		}
+		id := schema.ServiceID(s.Key.Name)
+		next.Services[id] = next.Services[id].apply(s, commit, now)
+	}
+	return next.dropTaken()
+}
+
+func (e Entry) apply(s plan.Step, commit string, now time.Time) Entry {
+	let := slices.Concat(e.Hosts(), e.Linger)
+	e.Commit, e.Since = commit, now
+	if s.Verb == plan.Delete {
+		e.Removed = true
+	} else {
+		spec := specOf(s.After)
+		e.Content, e.Spec, e.Origin, e.Removed = spec.Content, s.After, s.Origin, false
+		let = slices.DeleteFunc(let, func(h schema.Hostname) bool { return slices.Contains(spec.Hosts, h) })
+	}
+	slices.Sort(let)
+	e.Linger = slices.Compact(let)
+	return e
+}
+
+// dropTaken ends the lingering of names that another service declares by now, and entries that serve nothing.
+func (r Release) dropTaken() Release {
+	declared := map[schema.Hostname]bool{}
+	for _, e := range r.Services {
+		for _, h := range e.Hosts() {
+			declared[h] = true
+		}
+	}
+	r.linger(func(_ schema.ServiceID, h schema.Hostname) bool { return !declared[h] })
+	return r
+}
+
+// Expire ends the lingering of names for which keep is false, and tells whether anything changed.
+func (r Release) Expire(keep func(schema.ServiceID, schema.Hostname) bool) (Release, bool) {
+	next := r
+	next.Services = maps.Clone(r.Services)
+	changed := next.linger(keep)
+	return next, changed
+}
+
+func (r Release) linger(keep func(schema.ServiceID, schema.Hostname) bool) bool {
+	changed := false
+	for id, e := range r.Services {
+		left := slices.DeleteFunc(slices.Clone(e.Linger), func(h schema.Hostname) bool { return !keep(id, h) })
+		if len(left) != len(e.Linger) {
+			changed = true
+			e.Linger = left
+			r.Services[id] = e
+		}
+		if e.Removed && len(left) == 0 {
+			changed = true
+			delete(r.Services, id)
+		}
+	}
+	return changed
+}
+
+// Acknowledge notes that the whole fleet has the service's present content, and tells whether that is new.
+func (r Release) Acknowledge(id schema.ServiceID) (Release, bool) {
+	e, ok := r.Services[id]
+	if !ok || e.Good == e.Content {
+		return r, false
+	}
+	e.Good = e.Content
+	return r.with(id, e), true
+}
+
+// Refuse notes that a proxy refused the service's present content.
+func (r Release) Refuse(id schema.ServiceID, why string) (Release, bool) {
+	e, ok := r.Services[id]
+	if !ok || e.Refused == e.Content {
+		return r, false
+	}
+	e.Refused, e.Why = e.Content, why
+	return r.with(id, e), true
+}
+
+func (r Release) with(id schema.ServiceID, e Entry) Release {
+	r.Services = maps.Clone(r.Services)
+	r.Services[id] = e
+	return r
+}
+
+// Version is a hash over the versions of everything that the fleet is served.
+func (r Release) Version() string {
+	h := sha256.New()
+	fmt.Fprintf(h, "%s %+v\n", r.Spec, r.Layout)
+	for _, id := range slices.Sorted(maps.Keys(r.Services)) {
+		fmt.Fprintln(h, id, r.Services[id].Version())
+	}
+	return hex.EncodeToString(h.Sum(nil)[:10])
+}
+
+func specOf(v resource.Value) (spec envoy.Spec) {
+	_ = json.Unmarshal(v, &spec) // what we rendered and stored ourselves
+	return spec
+}

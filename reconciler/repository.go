@@ -1,0 +1,53 @@
+package reconciler
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/edgewright/edgewright/schema"
+	"github.com/edgewright/edgewright/schema/load"
+)
+
+// Commit is a commit of edge-config.
+type Commit struct {
+	Hash    string
+	Subject string
+	Author  string
+	Time    time.Time
+}
+
+// Tree is the declarations at a commit. Equal declarations have equal IDs, whatever the commits are.
+type Tree struct {
+	ID    string
+	Files []load.File
+}
+
+// Conflict says why a head cannot be merged into the branch.
+type Conflict struct{ Files []string }
+
+func (c *Conflict) Error() string {
+	return fmt.Sprintf("the branch and the pull both changed %s", strings.Join(c.Files, ", "))
+}
+
+// TreeOf makes a tree of files, in any order.
+func TreeOf(files []load.File) Tree {
+	files = slices.SortedFunc(slices.Values(files), func(a, b load.File) int { return strings.Compare(a.Path, b.Path) })
+	h := sha256.New()
+	for _, f := range files {
+		fmt.Fprintf(h, "%s %x\n", f.Path, sha256.Sum256(f.Data))
+	}
+	return Tree{ID: hex.EncodeToString(h.Sum(nil)[:10]), Files: files}
+}
+
+// serviceOfPath is the service that a file declares, by its path services/<team>/<id>.cue.
+func serviceOfPath(file string) schema.ServiceID {
+	if !strings.HasPrefix(file, "services/") {
+		return ""
+	}
+	return schema.ServiceID(strings.TrimSuffix(path.Base(file), ".cue"))
+}

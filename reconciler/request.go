@@ -1,0 +1,118 @@
+package reconciler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/edgewright/edgewright/reconciler/plan"
+	"github.com/edgewright/edgewright/render/resource"
+	"github.com/edgewright/edgewright/schema"
+	"github.com/edgewright/edgewright/schema/load"
+)
+
+// Apply asks for the steps that wait for a person.
+type Apply struct {
+	Digest         string `json:"digest"`
+	ConfirmDeletes int    `json:"confirmDeletes,omitempty"` // the exact count, where a guard asks for it
+	Identity       string `json:"-"`                        // who asks, as authenticated
+}
+
+// Preview asks what a tree of declarations would change.
+type Preview struct {
+	Files []load.File
+}
+
+// Previewed is the answer: the plan, or the problems that stand in its way.
+type Previewed struct {
+	Digest   string           `json:"digest,omitempty"`
+	Tree     string           `json:"tree"`
+	Base     string           `json:"base"` // the commit that the branch is at
+	Steps    []plan.Step      `json:"steps"`
+	Problems []schema.Problem `json:"problems"`
+	Vetoes   []plan.Veto      `json:"vetoes"`
+	Clashes  []plan.Clash     `json:"clashes"`
+	Unknown  []resource.Key   `json:"unknown"`
+}
+
+// Refused is an answer that a rule or a guard gave: nothing went wrong, but it is not done.
+type Refused struct{ Why string }
+
+func (r *Refused) Error() string { return r.Why }
+
+func refuse(format string, args ...any) error { return &Refused{fmt.Sprintf(format, args...)} }
+
+// request is a question to the loop.
+type request struct {
+	ask    any // Apply or previewLoaded
+	answer chan any
+}
+
+type previewLoaded struct {
+	tree   string
+	loaded load.Commit
+}
+
+// Apply agrees to what waits for a person. A *Refused says why it is not done.
+func (r *Reconciler) Apply(ctx context.Context, q Apply) error {
+	got, err := r.ask(ctx, q)
+	if err != nil {
+		return err
+	}
+	err, _ = got.(error)
+	return err
+}
+
+// Preview plans a tree of declarations as a pull with it would be planned.
+func (r *Reconciler) Preview(ctx context.Context, q Preview) (Previewed, error) {
+	loaded, err := r.Loader.Load(ctx, q.Files)
+	if err != nil {
+		return Previewed{}, fmt.Errorf("evaluate: %w", err)
+	}
+	got, err := r.ask(ctx, previewLoaded{TreeOf(q.Files).ID, loaded})
+	if err != nil {
+		return Previewed{}, err
+	}
+	switch a := got.(type) {
+	case Previewed:
+		return a, nil
+	case error:
+		return Previewed{}, a
+	}
+	return Previewed{}, errors.New("no answer")
+}
+
+func (r *Reconciler) ask(ctx context.Context, q any) (any, error) {
+	answer := make(chan any, 1)
+	r.send(ctx, request{q, answer})
+	select {
+	case got := <-answer:
+		return got, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// answer is what the loop says to a request.
+func (l *loop) answer(ctx context.Context, q request) any {
+	switch q := q.ask.(type) {
+	case Apply:
+		return l.applyDigest(ctx, q)
+	case previewLoaded:
+		return l.preview(q)
+	}
+	return fmt.Errorf("unknown request %T", q.ask)
+}
+
+func (l *loop) preview(q previewLoaded) any {
+	if !l.loaded {
+		return refuse("the branch was not evaluated yet; try again in a moment")
+	}
+	p := &pull{pullLoaded: pullLoaded{loaded: q.loaded, base: l.tip.Hash}, tree: q.tree}
+	if err := l.planPull(p); err != nil {
+		return err
+	}
+	out := Previewed{Digest: p.plan.Digest, Tree: q.tree, Base: l.tip.Hash, Steps: p.plan.Steps,
+		Problems: p.loaded.Problems, Vetoes: p.vetoes, Clashes: p.clashes, Unknown: p.unknown}
+	return out
+}

@@ -1,0 +1,194 @@
+package reconciler
+
+import (
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/edgewright/edgewright/reconciler/plan"
+	"github.com/edgewright/edgewright/reconciler/release"
+	"github.com/edgewright/edgewright/render/resource"
+	"github.com/edgewright/edgewright/schema"
+)
+
+// View is the state of everything at the end of a pass, for pages and the command line. It is never changed once it is shown.
+type View struct {
+	At       time.Time        `json:"at"`
+	Commit   string           `json:"commit"`
+	Subject  string           `json:"subject"`
+	Author   string           `json:"author"`
+	Tree     string           `json:"tree"`
+	Loaded   bool             `json:"loaded"` // false: no commit could be evaluated yet
+	Frozen   bool             `json:"frozen"` // a problem of the platform holds everything
+	Problems []schema.Problem `json:"problems"`
+	Services []ServiceView    `json:"services"`
+	Steps    []StepView       `json:"steps"`
+	Vetoes   []plan.Veto      `json:"vetoes"`
+	Pending  string           `json:"pending"` // the digest that applies what waits for a person; empty: nothing does
+	Deletes  int              `json:"deletes"` // the count that has to be typed with it; 0: none
+	Zones    []ZoneView       `json:"zones"`
+	Pulls    []PullView       `json:"pulls"`
+	Merged   []PullView       `json:"merged"`
+	Drifts   []Drift          `json:"drifts"` // newest first
+	Source   string           `json:"source"` // why the repository cannot be read; empty: it can
+	Forge    string           `json:"forge"`  // likewise the forge
+}
+
+// ServiceView is one service, declared or lingering.
+type ServiceView struct {
+	ID       schema.ServiceID  `json:"id"`
+	Team     schema.TeamID     `json:"team"`
+	Fleet    schema.FleetID    `json:"fleet"`
+	Exposure schema.Exposure   `json:"exposure"`
+	Hosts    []schema.Hostname `json:"hosts"`
+	File     string            `json:"file"`
+	State    string            `json:"state"` // converged, changing, waiting, held, lingering
+	Why      string            `json:"why,omitempty"`
+	Commit   string            `json:"commit,omitempty"`
+	Since    time.Time         `json:"since,omitzero"`
+	Linger   []schema.Hostname `json:"linger,omitempty"`
+	Refused  string            `json:"refused,omitempty"` // what Envoy said of content that it refused
+}
+
+// StepView is a pending step and where it stands.
+type StepView struct {
+	plan.Step
+	Status
+}
+
+// ZoneView is a scope of AWS.
+type ZoneView struct {
+	Scope   resource.Scope `json:"scope"`
+	Taken   time.Time      `json:"taken,omitzero"`
+	Records int            `json:"records"`
+	Ours    int            `json:"ours"`
+	Error   string         `json:"error,omitempty"`
+	Since   time.Time      `json:"since,omitzero"`
+}
+
+// PullView is an open pull, or a merged one that was followed.
+type PullView struct {
+	Number  int    `json:"number"`
+	Title   string `json:"title"`
+	Author  string `json:"author"`
+	Head    string `json:"head"`
+	Verdict string `json:"verdict"`
+	Digest  string `json:"digest"`
+	Comment string `json:"comment"` // as posted, Markdown
+}
+
+type viewCell struct{ atomic.Pointer[View] }
+
+// View is the newest view; before the first pass it is empty.
+func (r *Reconciler) View() *View {
+	if v := r.view.Load(); v != nil {
+		return v
+	}
+	return &View{}
+}
+
+// show makes the view after a pass.
+func (l *loop) show(now time.Time) {
+	v := &View{
+		At: now, Commit: l.tip.Hash, Subject: l.tip.Subject, Author: l.tip.Author, Tree: l.tree, Loaded: l.loaded, Frozen: l.frozen,
+		Problems: l.problems, Vetoes: l.vetoes, Source: text(l.sourceError), Forge: text(l.forgeError), Drifts: slices.Clone(l.drifts),
+	}
+	slices.Reverse(v.Drifts)
+	for _, s := range l.sortedSteps() {
+		v.Steps = append(v.Steps, StepView{s, l.status[s.Key]})
+	}
+	_, v.Pending = l.pending()
+	for _, veto := range l.vetoes {
+		v.Deletes = max(v.Deletes, veto.Deletes)
+	}
+	v.Services = l.showServices()
+	v.Zones = l.showZones()
+	v.Pulls, v.Merged = l.showPulls()
+	l.view.Store(v)
+}
+
+func (l *loop) showServices() []ServiceView {
+	var out []ServiceView
+	for _, s := range l.edge.Services {
+		view := ServiceView{ID: s.ID, Team: s.Owner.Team, Fleet: s.Fleet, Exposure: s.Exposure, Hosts: s.Hosts, File: s.Source.File}
+		if f := l.releases[s.Fleet]; f != nil {
+			view.fill(f.release.Services[s.ID])
+		}
+		view.State, view.Why = l.serviceState(s.ID)
+		out = append(out, view)
+	}
+	for _, id := range sortedKeys(l.releases) {
+		f := l.releases[id]
+		for _, service := range sortedKeys(f.release.Services) {
+			e := f.release.Services[service]
+			if _, declared := l.edge.Service(service); declared || !e.Removed {
+				continue
+			}
+			view := ServiceView{ID: service, Fleet: id, File: e.Origin.File, State: "lingering",
+				Why: "removed; its names are answered until nobody can have them cached any more"}
+			view.fill(e)
+			out = append(out, view)
+		}
+	}
+	return out
+}
+
+func (v *ServiceView) fill(e release.Entry) {
+	v.Commit, v.Since, v.Linger, v.Refused = e.Commit, e.Since, e.Linger, e.Why
+}
+
+// serviceState sums the steps of a service up.
+func (l *loop) serviceState(id schema.ServiceID) (state, why string) {
+	if reason, is := l.held[id]; is {
+		return "held", reason
+	}
+	var reasons []string
+	for _, key := range l.byService[id] {
+		if _, pending := l.steps[key]; !pending {
+			if clash, is := l.clashes[key]; is {
+				reasons = append(reasons, clash.Message+"; "+clash.Unblock)
+			}
+			continue
+		}
+		status := l.status[key]
+		reasons = append(reasons, strings.TrimSuffix(string(status.State)+": "+status.Why, ": "))
+	}
+	if len(reasons) > 0 {
+		return "changing", strings.Join(reasons, "; ")
+	}
+	for _, key := range l.byService[id] {
+		if l.unknown[key] {
+			return "unknown", string(key.Scope) + " was not observed yet"
+		}
+	}
+	return "converged", ""
+}
+
+func (l *loop) showZones() []ZoneView {
+	var out []ZoneView
+	for _, scope := range sortedKeys(l.zones) {
+		z := l.zones[scope]
+		view := ZoneView{Scope: scope, Error: text(z.err), Since: z.since}
+		if z.err == nil {
+			view.Since = time.Time{}
+		}
+		if z.snapshot != nil {
+			view.Taken, view.Records = z.snapshot.Taken, len(z.snapshot.Resources)
+			for key := range z.snapshot.Resources {
+				if l.owned[key].Spec != nil {
+					view.Ours++
+				}
+			}
+		}
+		out = append(out, view)
+	}
+	return out
+}
+
+func text(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}

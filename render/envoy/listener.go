@@ -1,0 +1,107 @@
+package envoy
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+	luav3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/lua/v3"
+	routerv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
+	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/edgewright/edgewright/schema"
+)
+
+// Listener takes the requests of one exposure. Its name holds the declared port; bind is where this proxy listens for it.
+func Listener(fleet schema.Fleet, l schema.Listener, layout Layout, bind netip.AddrPort) *listenerv3.Listener {
+	name := ListenerName(l)
+	return &listenerv3.Listener{
+		Name:                          name,
+		Address:                       address(bind.Addr().String(), bind.Port()),
+		PerConnectionBufferLimitBytes: wrapperspb.UInt32(bufferLimit),
+		FilterChains: []*listenerv3.FilterChain{{Filters: []*listenerv3.Filter{{
+			Name:       "envoy.filters.network.http_connection_manager",
+			ConfigType: &listenerv3.Filter_TypedConfig{TypedConfig: packed(connectionManager(name, l.Exposure, layout))},
+		}}}},
+	}
+}
+
+// ListenerName is edge-<declared port>.
+func ListenerName(l schema.Listener) string { return fmt.Sprintf("edge-%d", l.Port) }
+
+// connectionManager follows Envoy's advice for a proxy that faces untrusted clients.
+func connectionManager(name string, exposure schema.Exposure, layout Layout) *hcmv3.HttpConnectionManager {
+	return &hcmv3.HttpConnectionManager{
+		StatPrefix:                   name,
+		RouteSpecifier:               scopedRoutes(name),
+		HttpFilters:                  filters(exposure, layout),
+		ServerName:                   "edgewright",
+		UseRemoteAddress:             yes(),
+		InternalAddressConfig:        &hcmv3.HttpConnectionManager_InternalAddressConfig{}, // no client is trusted for its address
+		NormalizePath:                yes(),
+		MergeSlashes:                 true,
+		PathWithEscapedSlashesAction: hcmv3.HttpConnectionManager_REJECT_REQUEST,
+		StripPortMode:                &hcmv3.HttpConnectionManager_StripAnyHostPort{StripAnyHostPort: true},
+		StripTrailingHostDot:         true,
+		RequestHeadersTimeout:        seconds(10 * time.Second),
+		StreamIdleTimeout:            seconds(5 * time.Minute), // also ends slow bodies; the whole request is not timed: uploads take long
+		CommonHttpProtocolOptions: &corev3.HttpProtocolOptions{
+			IdleTimeout:                  seconds(5 * time.Minute),
+			HeadersWithUnderscoresAction: corev3.HttpProtocolOptions_REJECT_REQUEST,
+		},
+		HttpProtocolOptions: &corev3.Http1ProtocolOptions{AcceptHttp_10: true},
+		Http2ProtocolOptions: &corev3.Http2ProtocolOptions{
+			MaxConcurrentStreams:                    count(100),
+			InitialStreamWindowSize:                 count(64 << 10),
+			InitialConnectionWindowSize:             count(1 << 20),
+			OverrideStreamErrorOnInvalidHttpMessage: yes(),
+		},
+	}
+}
+
+// scopedRoutes chooses the bucket by the scope header alone.
+func scopedRoutes(name string) *hcmv3.HttpConnectionManager_ScopedRoutes {
+	type (
+		builder   = hcmv3.ScopedRoutes_ScopeKeyBuilder
+		fragment  = hcmv3.ScopedRoutes_ScopeKeyBuilder_FragmentBuilder
+		extractor = hcmv3.ScopedRoutes_ScopeKeyBuilder_FragmentBuilder_HeaderValueExtractor
+	)
+	return &hcmv3.HttpConnectionManager_ScopedRoutes{ScopedRoutes: &hcmv3.ScopedRoutes{
+		Name: name,
+		ScopeKeyBuilder: &builder{Fragments: []*fragment{{Type: &hcmv3.ScopedRoutes_ScopeKeyBuilder_FragmentBuilder_HeaderValueExtractor_{
+			HeaderValueExtractor: &extractor{
+				Name:        ScopeHeader,
+				ExtractType: &hcmv3.ScopedRoutes_ScopeKeyBuilder_FragmentBuilder_HeaderValueExtractor_Index{Index: 0},
+			},
+		}}}},
+		RdsConfigSource: aggregated(),
+		ConfigSpecifier: &hcmv3.ScopedRoutes_ScopedRds{ScopedRds: &hcmv3.ScopedRds{ScopedRdsConfigSource: aggregated()}},
+	}}
+}
+
+// aggregated is the one stream that brings everything, in order.
+func aggregated() *corev3.ConfigSource {
+	return &corev3.ConfigSource{
+		ResourceApiVersion:    corev3.ApiVersion_V3,
+		InitialFetchTimeout:   seconds(2 * time.Second),
+		ConfigSourceSpecifier: &corev3.ConfigSource_Ads{Ads: &corev3.AggregatedConfigSource{}},
+	}
+}
+
+func filters(exposure schema.Exposure, layout Layout) []*hcmv3.HttpFilter {
+	lua := &luav3.Lua{DefaultSourceCode: &corev3.DataSource{
+		Specifier: &corev3.DataSource_InlineString{InlineString: layout.Lua(exposure)},
+	}}
+	return []*hcmv3.HttpFilter{
+		httpFilter("envoy.filters.http.lua", lua),
+		httpFilter("envoy.filters.http.router", &routerv3.Router{SuppressEnvoyHeaders: true}),
+	}
+}
+
+func httpFilter(name string, config proto.Message) *hcmv3.HttpFilter {
+	return &hcmv3.HttpFilter{Name: name, ConfigType: &hcmv3.HttpFilter_TypedConfig{TypedConfig: packed(config)}}
+}
