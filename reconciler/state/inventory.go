@@ -1,0 +1,64 @@
+package state
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/edgewright/edgewright/render/resource"
+	"github.com/edgewright/edgewright/schema"
+)
+
+// Entry says that a resource is ours: what was last applied, for whom and what it led to. It is made when AWS has taken the
+// creation, and goes after AWS has taken the deletion.
+type Entry struct {
+	Key     resource.Key     `json:"key"`
+	Service schema.ServiceID `json:"service,omitempty"`
+	Spec    resource.Value   `json:"spec,omitempty"` // nil: the resource is gone, only Gone is left
+	Needs   []resource.Key   `json:"needs,omitempty"`
+	Commit  string           `json:"commit,omitempty"`
+	Applied time.Time        `json:"applied"`
+	Gone    *Gone            `json:"gone,omitempty"`
+}
+
+// Gone says what the resource no longer leads to, and since when: until TTL has passed, somebody may still follow it there.
+type Gone struct {
+	At    time.Time      `json:"at"`
+	TTL   time.Duration  `json:"ttl"` // nanoseconds
+	Needs []resource.Key `json:"needs,omitempty"`
+}
+
+// Inventory is the entries by key.
+type Inventory struct{ Store Store }
+
+const inventoryTable = "inventory"
+
+// Put writes an entry; one with neither Spec nor Gone is removed.
+func (v Inventory) Put(ctx context.Context, e Entry) error {
+	op, err := inventoryOp(e)
+	if err != nil {
+		return err
+	}
+	return v.Store.Write(ctx, op)
+}
+
+// All reads every entry.
+func (v Inventory) All(ctx context.Context) (map[resource.Key]Entry, error) {
+	entries := map[resource.Key]Entry{}
+	err := all(ctx, v.Store, inventoryTable, func(item Item) error {
+		var e Entry
+		if err := json.Unmarshal(item.Value, &e); err != nil {
+			return err
+		}
+		entries[e.Key] = e
+		return nil
+	})
+	return entries, err
+}
+
+func inventoryOp(e Entry) (Op, error) {
+	if e.Spec == nil && e.Gone == nil {
+		return Op{Table: inventoryTable, Key: e.Key.String(), Version: Any}, nil
+	}
+	return put(inventoryTable, e.Key.String(), e, Any)
+}

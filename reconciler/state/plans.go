@@ -1,0 +1,81 @@
+package state
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/edgewright/edgewright/reconciler/plan"
+)
+
+// Plan is what merging a pull would do, as planned for a tree.
+type Plan struct {
+	Digest string      `json:"digest"`
+	Pull   int         `json:"pull"`
+	Head   string      `json:"head"`
+	Tree   string      `json:"tree"`
+	Steps  []plan.Step `json:"steps"`
+	At     time.Time   `json:"at"`
+	Posted bool        `json:"posted"` // it stands on the pull: people could see it
+}
+
+// Plans keeps each pull's newest plan and, by tree, the plan that was made for it.
+type Plans struct{ Store Store }
+
+const (
+	pullPlanTable = "plan-pull"
+	treePlanTable = "plan-tree"
+)
+
+// Put writes a plan. One that was not posted does not replace a posted one: what people saw is what counts as shown.
+func (v Plans) Put(ctx context.Context, p Plan) error {
+	if !p.Posted {
+		return nil
+	}
+	byPull, err := put(pullPlanTable, pullKey(p.Pull), p, Any)
+	if err != nil {
+		return err
+	}
+	byTree, err := put(treePlanTable, p.Tree, p, Any)
+	if err != nil {
+		return err
+	}
+	return v.Store.Write(ctx, byPull, byTree)
+}
+
+// ByPull is the plan that was last posted on a pull.
+func (v Plans) ByPull(ctx context.Context, number int) (Plan, bool, error) {
+	p, _, ok, err := read[Plan](ctx, v.Store, pullPlanTable, pullKey(number))
+	return p, ok, err
+}
+
+// ByTree is the plan that was last posted for a tree.
+func (v Plans) ByTree(ctx context.Context, tree string) (Plan, bool, error) {
+	p, _, ok, err := read[Plan](ctx, v.Store, treePlanTable, tree)
+	return p, ok, err
+}
+
+func pullKey(number int) string { return fmt.Sprintf("%09d", number) }
+
+// Approval says who agreed to a step.
+type Approval struct {
+	By        string    `json:"by"` // "pull #7", or the identity that applied
+	At        time.Time `json:"at"`
+	Digest    string    `json:"digest"`
+	Confirmed bool      `json:"confirmed,omitempty"` // the count that a guard asked for was typed
+}
+
+// Approvals are the approvals by step ID.
+type Approvals struct{ Store Store }
+
+const approvalTable = "approval"
+
+// Put writes an approval.
+func (v Approvals) Put(ctx context.Context, step string, a Approval) error {
+	return write(ctx, v.Store, approvalTable, step, a)
+}
+
+// Delete takes an approval back; one that is not there is no error.
+func (v Approvals) Delete(ctx context.Context, step string) error {
+	return v.Store.Write(ctx, Op{Table: approvalTable, Key: step, Version: Any})
+}

@@ -1,0 +1,122 @@
+package state_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/edgewright/edgewright/reconciler/plan"
+	"github.com/edgewright/edgewright/reconciler/release"
+	"github.com/edgewright/edgewright/reconciler/state"
+	"github.com/edgewright/edgewright/reconciler/state/sqlite"
+	"github.com/edgewright/edgewright/render/resource"
+)
+
+var (
+	record = resource.Key{Kind: resource.DNSRecord, Scope: "zone/edge.test", Name: "A jira.edge.test"}
+	unit   = resource.Key{Kind: resource.EnvoyService, Scope: "fleet/edge", Name: "jira"}
+	noon   = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+)
+
+func open(t *testing.T) state.Store {
+	t.Helper()
+	s, err := sqlite.Open(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Invariant 8: the intent is there before the call and stays open until its outcome is known; outcome and inventory come together.
+func TestInvariant8JournalHoldsAnIntentUntilItsOutcome(t *testing.T) {
+	s := open(t)
+	journal, inventory := state.Journal{Store: s}, state.Inventory{Store: s}
+	intent := state.Intent{ID: "abc-1", Scope: record.Scope, Digest: "abc", At: noon, Steps: []plan.Step{
+		{Key: record, Verb: plan.Create, After: resource.Value(`{"ttl":5}`), Service: "jira", Needs: []resource.Key{unit}}}}
+	must(t, journal.Begin(t.Context(), intent))
+	if err := journal.Begin(t.Context(), intent); !errors.Is(err, state.ErrConflict) {
+		t.Fatalf("same intent again: %v, want ErrConflict", err)
+	}
+	must(t, journal.SetToken(t.Context(), intent.ID, "/change/C1"))
+	open, err := journal.Open(t.Context())
+	must(t, err)
+	want := intent
+	want.Token = "/change/C1"
+	if diff := cmp.Diff([]state.Intent{want}, open); diff != "" {
+		t.Fatalf("open intents (-want +got):\n%s", diff)
+	}
+
+	entry := state.Entry{Key: record, Service: "jira", Spec: resource.Value(`{"ttl":5}`), Needs: []resource.Key{unit}, Applied: noon}
+	must(t, journal.Finish(t.Context(), intent.ID, plan.Outcome{}, noon.Add(time.Second), []state.Entry{entry}))
+	if open, err := journal.Open(t.Context()); err != nil || len(open) != 0 {
+		t.Fatalf("open after the outcome: %v, %v", open, err)
+	}
+	if done, err := journal.Finished(t.Context()); err != nil || len(done) != 1 || done[0].Outcome == nil {
+		t.Fatalf("finished: %+v, %v", done, err)
+	}
+	entries, err := inventory.All(t.Context())
+	must(t, err)
+	if diff := cmp.Diff(map[resource.Key]state.Entry{record: entry}, entries); diff != "" {
+		t.Fatalf("inventory (-want +got):\n%s", diff)
+	}
+	if err := journal.Finish(t.Context(), intent.ID, plan.Outcome{}, noon, nil); !errors.Is(err, state.ErrNotFound) {
+		t.Fatalf("outcome twice: %v, want ErrNotFound", err)
+	}
+}
+
+func TestInventoryForgetsWhatIsEmpty(t *testing.T) {
+	inventory := state.Inventory{Store: open(t)}
+	gone := state.Entry{Key: record, Gone: &state.Gone{At: noon, TTL: 5 * time.Second, Needs: []resource.Key{unit}}}
+	must(t, inventory.Put(t.Context(), gone))
+	if entries, err := inventory.All(t.Context()); err != nil || !cmp.Equal(entries[record], gone) {
+		t.Fatalf("entries %v, %v", entries, err)
+	}
+	must(t, inventory.Put(t.Context(), state.Entry{Key: record}))
+	if entries, err := inventory.All(t.Context()); err != nil || len(entries) != 0 {
+		t.Fatalf("entries %v, %v", entries, err)
+	}
+}
+
+func TestPlansKeepWhatWasPosted(t *testing.T) {
+	plans := state.Plans{Store: open(t)}
+	shown := state.Plan{Digest: "d1", Pull: 7, Head: "h1", Tree: "t1", At: noon, Posted: true}
+	must(t, plans.Put(t.Context(), shown))
+	must(t, plans.Put(t.Context(), state.Plan{Digest: "d2", Pull: 7, Head: "h2", Tree: "t2", At: noon}))
+	for name, find := range map[string]func() (state.Plan, bool, error){
+		"by pull": func() (state.Plan, bool, error) { return plans.ByPull(t.Context(), 7) },
+		"by tree": func() (state.Plan, bool, error) { return plans.ByTree(t.Context(), "t1") },
+	} {
+		if got, ok, err := find(); err != nil || !ok || !cmp.Equal(got, shown) {
+			t.Errorf("%s: %+v %t %v", name, got, ok, err)
+		}
+	}
+	if _, ok, err := plans.ByTree(t.Context(), "t2"); err != nil || ok {
+		t.Errorf("a plan that nobody saw counts as shown: %t %v", ok, err)
+	}
+}
+
+func TestReleaseIsPublishedByCompareAndSet(t *testing.T) {
+	releases := state.Releases{Store: open(t)}
+	version, err := releases.Put(t.Context(), release.Release{Fleet: "edge"}, 0)
+	must(t, err)
+	if _, err := releases.Put(t.Context(), release.Release{Fleet: "edge"}, 0); !errors.Is(err, state.ErrConflict) {
+		t.Fatalf("stale write: %v, want ErrConflict", err)
+	}
+	version, err = releases.Put(t.Context(), release.Release{Fleet: "edge", Spec: resource.Value(`{}`)}, version)
+	must(t, err)
+	stored, err := releases.All(t.Context())
+	must(t, err)
+	if len(stored) != 1 || stored[0].Version != version || string(stored[0].Release.Spec) != `{}` {
+		t.Fatalf("stored %+v, want version %d", stored, version)
+	}
+}
