@@ -1,0 +1,168 @@
+package plan
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/edgewright/edgewright/render/resource"
+)
+
+const zone resource.Scope = "zone/edge.test"
+
+var (
+	name = resource.Key{Kind: resource.DNSRecord, Scope: zone, Name: "A jira.edge.test"}
+	one  = resource.Value(`{"name":"jira.edge.test","values":["192.0.2.1"]}`)
+	two  = resource.Value(`{"name":"jira.edge.test","values":["192.0.2.2"]}`)
+)
+
+func world(have resource.Value, foreign string) map[resource.Scope]Snapshot {
+	s := Snapshot{Scope: zone, Foreign: foreign, Marked: foreign == "", Resources: map[resource.Key]resource.Value{}}
+	if have != nil {
+		s.Resources[name] = have
+	}
+	return map[resource.Scope]Snapshot{zone: s}
+}
+
+// Invariants 1 (a converged world has no step) and 3 (nothing that is not ours is changed or deleted) are rows of this table.
+func TestInvariant1And3DiffByCase(t *testing.T) {
+	cases := []struct {
+		name     string
+		desired  resource.Value
+		observed map[resource.Scope]Snapshot
+		owned    resource.Value
+		want     string // verb and drift of the step, or what else came of it
+	}{
+		{"converged", one, world(one, ""), one, "nothing"},
+		{"converged, but not in the inventory", one, world(one, ""), nil, "nothing"},
+		{"new", one, world(nil, ""), nil, "create"},
+		{"removed by hand", one, world(nil, ""), one, "create"},
+		{"changed in the declaration", two, world(one, ""), one, "update"},
+		{"changed by hand", one, world(two, ""), one, "update drift"},
+		{"exists and is not ours", one, world(two, ""), nil, "clash"},
+		{"no longer declared", nil, world(one, ""), one, "delete"},
+		{"no longer declared and changed by hand", nil, world(two, ""), one, "delete"},
+		{"no longer declared and gone", nil, world(nil, ""), one, "lost"},
+		{"not ours and not declared", nil, world(one, ""), nil, "nothing"},
+		{"zone of another edge", one, world(nil, "other"), nil, "clash"},
+		{"zone not observed, declared", one, nil, nil, "unknown"},
+		{"zone not observed, no longer declared", nil, nil, one, "unknown"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			in := Input{Desired: resource.Set{}, Observed: c.observed, Owned: map[resource.Key]Owned{}}
+			if c.desired != nil {
+				in.Desired[name] = resource.Resource{Key: name, Service: "jira", Spec: c.desired}
+			}
+			if c.owned != nil {
+				in.Owned[name] = Owned{Spec: c.owned, Service: "jira"}
+			}
+			if got := say(Diff(in, []resource.Key{name})); got != c.want {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+func say(d Difference) string {
+	switch {
+	case len(d.Steps) == 1 && d.Steps[0].Drift:
+		return string(d.Steps[0].Verb) + " drift"
+	case len(d.Steps) == 1:
+		return string(d.Steps[0].Verb)
+	case len(d.Clashes) == 1:
+		return "clash"
+	case len(d.Unknown) == 1:
+		return "unknown"
+	case len(d.Lost) == 1:
+		return "lost"
+	}
+	return "nothing"
+}
+
+func TestDigestDependsOnTreeAndStepsAlone(t *testing.T) {
+	a, b := Step{Key: name, Verb: Update, Before: one, After: two}, Step{Key: name, Verb: Delete, Before: one}
+	want := Digest("tree", []Step{a, b})
+	explained := a
+	explained.Service, explained.Drift = "jira", true
+	if got := Digest("tree", []Step{b, explained}); got != want {
+		t.Errorf("order or explanation changed the digest: %s, want %s", got, want)
+	}
+	stale := a
+	stale.Before = two
+	for what, got := range map[string]string{
+		"tree": Digest("other", []Step{a, b}), "pre-image": Digest("tree", []Step{stale, b}), "steps": Digest("tree", []Step{a}),
+	} {
+		if got == want {
+			t.Errorf("another %s has the same digest", what)
+		}
+	}
+}
+
+func removals(kind resource.Kind, n int) (steps []Step) {
+	for i := range n {
+		steps = append(steps, Step{Key: resource.Key{Kind: kind, Scope: "s", Name: fmt.Sprint(i)}, Verb: Delete, Before: one})
+	}
+	return steps
+}
+
+// Invariant 9: an empty or shrunken desired state is refused until a person confirms the exact count.
+func TestInvariant9GuardNamesTheCount(t *testing.T) {
+	cases := []struct {
+		name     string
+		steps    []Step
+		existing map[resource.Kind]int
+		services int
+		want     string // guard and count
+	}{
+		{"nothing is deleted", []Step{{Key: name, Verb: Create, After: one}}, map[resource.Kind]int{resource.DNSRecord: 20}, 0, ""},
+		{"all services gone", removals(resource.EnvoyService, 2), map[resource.Kind]int{resource.EnvoyService: 2}, 0, "empty-desired 2"},
+		{"30 % of ten", removals(resource.EnvoyService, 3), map[resource.Kind]int{resource.EnvoyService: 10}, 7, ""},
+		{"more than 30 % of ten", removals(resource.EnvoyService, 4), map[resource.Kind]int{resource.EnvoyService: 10}, 6, "mass-delete 4"},
+		{"more than 30 % of nine", removals(resource.EnvoyService, 4), map[resource.Kind]int{resource.EnvoyService: 9}, 5, ""},
+		{"records alone", removals(resource.DNSRecord, 7), map[resource.Kind]int{resource.DNSRecord: 20, resource.EnvoyService: 20}, 20, "mass-delete 7"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			got := ""
+			for _, v := range Guard(c.steps, c.existing, c.services, Limits{}) {
+				got = fmt.Sprintf("%s %d", v.Guard, v.Deletes)
+				if len(v.Steps) != v.Deletes {
+					t.Errorf("veto names %d steps, want %d", len(v.Steps), v.Deletes)
+				}
+			}
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// Invariant 4: of what nobody was shown, only what takes no traffic away goes on.
+func TestInvariant4WhatTakesTrafficAway(t *testing.T) {
+	unit := resource.Key{Kind: resource.EnvoyService, Scope: "fleet/edge", Name: "jira"}
+	fleet := resource.Key{Kind: resource.EnvoyFleet, Scope: "fleet/edge", Name: "edge"}
+	cases := []struct {
+		name          string
+		key           resource.Key
+		verb          Verb
+		before, after string
+		want          bool
+	}{
+		{"a service appears", unit, Create, "", `{"hosts":["a.test"]}`, false},
+		{"a service goes", unit, Delete, `{"hosts":["a.test"]}`, "", true},
+		{"a name is added", unit, Update, `{"hosts":["a.test"],"exposure":"public"}`, `{"hosts":["a.test","b.test"],"exposure":"public"}`, false},
+		{"a name is dropped", unit, Update, `{"hosts":["a.test","b.test"],"exposure":"public"}`, `{"hosts":["a.test"],"exposure":"public"}`, true},
+		{"the exposure changes", unit, Update, `{"hosts":["a.test"],"exposure":"public"}`, `{"hosts":["a.test"],"exposure":"internal"}`, true},
+		{"a record is put back", name, Update, string(one), string(two), false},
+		{"a listener is dropped", fleet, Update, `{"listeners":[{"exposure":"public","port":80}]}`, `{"listeners":[]}`, true},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			if got := TakesTraffic(Step{Key: c.key, Verb: c.verb, Before: []byte(c.before), After: []byte(c.after)}); got != c.want {
+				t.Errorf("got %t, want %t", got, c.want)
+			}
+		})
+	}
+}

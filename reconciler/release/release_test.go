@@ -1,0 +1,102 @@
+package release_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/edgewright/edgewright/reconciler/plan"
+	"github.com/edgewright/edgewright/reconciler/release"
+	"github.com/edgewright/edgewright/render/envoy"
+	"github.com/edgewright/edgewright/render/resource"
+	"github.com/edgewright/edgewright/schema"
+)
+
+var noon = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+
+func set(verb plan.Verb, id schema.ServiceID, content string, hosts ...schema.Hostname) plan.Step {
+	s := plan.Step{Key: release.Release{Fleet: "edge"}.Key(id), Verb: verb}
+	if verb != plan.Delete {
+		s.After = resource.ValueOf(envoy.Spec{Hosts: hosts, Content: content})
+	}
+	return s
+}
+
+func after(steps ...[]plan.Step) release.Release {
+	r := release.Release{Fleet: "edge"}
+	for _, s := range steps {
+		r = r.Apply(s, "commit", noon)
+	}
+	return r
+}
+
+// Invariant 5: a name that is let go is answered until nobody can be led there any more.
+func TestInvariant5ANameLingersUntilItExpires(t *testing.T) {
+	r := after([]plan.Step{set(plan.Create, "a", "1", "a.test", "b.test")}, []plan.Step{set(plan.Update, "a", "2", "a.test")})
+	if e := r.Services["a"]; !e.Serves("b.test") || slices.Contains(e.Hosts(), "b.test") {
+		t.Fatalf("b.test does not linger: %+v", e)
+	}
+	if same, changed := r.Expire(func(schema.ServiceID, schema.Hostname) bool { return true }); changed || !same.Services["a"].Serves("b.test") {
+		t.Fatal("a name that is kept expired")
+	}
+	next, changed := r.Expire(func(schema.ServiceID, schema.Hostname) bool { return false })
+	if !changed || next.Services["a"].Serves("b.test") || !next.Services["a"].Serves("a.test") {
+		t.Fatalf("after expiry: %t %+v", changed, next.Services["a"])
+	}
+	if !r.Services["a"].Serves("b.test") {
+		t.Fatal("the release before was changed")
+	}
+}
+
+func TestARemovedServiceLingersAndThenIsGone(t *testing.T) {
+	r := after([]plan.Step{set(plan.Create, "a", "1", "a.test")}, []plan.Step{set(plan.Delete, "a", "")})
+	if e := r.Services["a"]; !e.Removed || !e.Serves("a.test") {
+		t.Fatalf("removed service: %+v", e)
+	}
+	if len(r.Snapshot(noon).Resources) != 0 {
+		t.Fatal("a removed service is still observed")
+	}
+	r, _ = r.Expire(func(schema.ServiceID, schema.Hostname) bool { return false })
+	if _, still := r.Services["a"]; still {
+		t.Fatal("it is still there after it expired")
+	}
+}
+
+func TestANameMovesAtOnce(t *testing.T) {
+	r := after([]plan.Step{set(plan.Create, "a", "1", "a.test", "x.test"), set(plan.Create, "b", "1", "b.test")},
+		[]plan.Step{set(plan.Update, "a", "2", "a.test"), set(plan.Update, "b", "2", "b.test", "x.test")})
+	if r.Services["a"].Serves("x.test") || !r.Services["b"].Serves("x.test") {
+		t.Fatalf("x.test is not served once: %+v", r.Services)
+	}
+	if holder, is := r.Holder("x.test", "a"); !is || holder != "b" {
+		t.Fatalf("holder is %q", holder)
+	}
+}
+
+func TestAServiceThatComesBackServesItsNamesAgain(t *testing.T) {
+	r := after([]plan.Step{set(plan.Create, "a", "1", "a.test")}, []plan.Step{set(plan.Delete, "a", "")}, []plan.Step{set(plan.Create, "a", "1", "a.test")})
+	if e := r.Services["a"]; e.Removed || len(e.Linger) != 0 || !e.Serves("a.test") {
+		t.Fatalf("came back as %+v", e)
+	}
+}
+
+// Invariant 10: versions depend on what is served alone, so that a restart or a roll-back sends only what differs.
+func TestInvariant10VersionsAreOfContent(t *testing.T) {
+	one := []plan.Step{set(plan.Create, "a", "1", "a.test"), set(plan.Create, "b", "1", "b.test")}
+	r := after(one)
+	later := release.Release{Fleet: "edge"}.Apply(one, "another commit", noon.Add(time.Hour))
+	if r.Version() != later.Version() || r.Services["a"].Version() != later.Services["a"].Version() {
+		t.Fatal("the same content has another version")
+	}
+	changed := r.Apply([]plan.Step{set(plan.Update, "a", "2", "a.test")}, "c", noon)
+	if changed.Version() == r.Version() || changed.Services["a"].Version() == r.Services["a"].Version() {
+		t.Fatal("other content has the same version")
+	}
+	if changed.Services["b"].Version() != r.Services["b"].Version() {
+		t.Fatal("a neighbour's version moved")
+	}
+	back := changed.Apply([]plan.Step{set(plan.Update, "a", "1", "a.test")}, "d", noon)
+	if back.Version() != r.Version() {
+		t.Fatal("rolled back, but another version")
+	}
+}
