@@ -1,5 +1,4 @@
-# make help lists the targets. Everything that is installed goes into .tools, nothing outside of this folder is touched; the two
-# exceptions are Chromium and buildah, which come from Debian's packages when they are missing, make runs as root and apt is there.
+# make help lists the targets. Everything that is installed goes into .tools; nothing outside of this folder is touched.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -41,7 +40,6 @@ golden: ## rewrite the golden files
 	@go test $$(grep -rlE 'flag.Bool\("update"' --include='*_test.go' . | xargs -n1 dirname | sort -u | sed 's|^\./||; s|^|./|') -update
 
 tools: $(ENVOY_OK) $(STACK_OK) $(GITHUB_OK) ## install what the tests need
-	@fixtures/tools/debian.sh chromium buildah
 
 define pip_install
 	@command -v python3 >/dev/null || { echo "python3 is missing: install Python 3 with pip"; exit 1; }
