@@ -151,7 +151,7 @@ func (l *loop) replace(next map[schema.ServiceID][]resource.Resource) {
 
 // rememberGood stores the declarations that took effect, so that a later problem holds a service at them, also after a restart.
 func (l *loop) rememberGood(ctx context.Context, effective schema.Edge) {
-	if err := l.Books.LastGood.Replace(ctx, state.Good{Commit: l.tip.Hash, Edge: effective}); err != nil {
+	if err := l.Books.LastGood.Replace(ctx, effective); err != nil {
 		l.Log.Error("store last good declarations", "error", err)
 	}
 }

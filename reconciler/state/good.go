@@ -1,0 +1,96 @@
+package state
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+
+	"github.com/edgewright/edgewright/schema"
+)
+
+// LastGood is the declarations that took effect last, a row each, so that a later problem holds a service at them, also after a
+// restart.
+type LastGood struct{ Store Store }
+
+const (
+	goodTable   = "good"
+	platformKey = "platform"
+	serviceKey  = "service/"
+)
+
+// declaration is a service or the platform with the places where it was written.
+type declaration[T any] struct {
+	Declared T             `json:"declared"`
+	Source   schema.Source `json:"source"`
+}
+
+// Replace makes an edge the last good one. Only rows that differ are written, all of them at once.
+func (v LastGood) Replace(ctx context.Context, edge schema.Edge) error {
+	rows, err := rowsOf(edge)
+	if err != nil {
+		return err
+	}
+	var ops []Op
+	err = all(ctx, v.Store, goodTable, func(item Item) error {
+		row, still := rows[item.Key]
+		if !still || !bytes.Equal(row, item.Value) {
+			ops = append(ops, Op{Table: goodTable, Key: item.Key, Value: row, Version: item.Version})
+		}
+		delete(rows, item.Key)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for key, row := range rows {
+		ops = append(ops, Op{Table: goodTable, Key: key, Value: row, Version: Absent})
+	}
+	slices.SortFunc(ops, func(a, b Op) int { return cmp.Compare(a.Key, b.Key) })
+	return v.Store.Write(ctx, ops...)
+}
+
+func rowsOf(edge schema.Edge) (map[string][]byte, error) {
+	rows := map[string][]byte{}
+	var err error
+	if rows[platformKey], err = json.Marshal(declaration[schema.Platform]{edge.Platform, edge.Platform.Source}); err != nil {
+		return nil, err
+	}
+	for _, s := range edge.Services {
+		if rows[serviceKey+string(s.ID)], err = json.Marshal(declaration[schema.Service]{s, s.Source}); err != nil {
+			return nil, err
+		}
+	}
+	return rows, nil
+}
+
+// Read is the last good edge; ok is false when there never was one.
+func (v LastGood) Read(ctx context.Context) (edge schema.Edge, ok bool, err error) {
+	item, err := v.Store.Get(ctx, goodTable, platformKey)
+	if errors.Is(err, ErrNotFound) {
+		return edge, false, nil
+	}
+	if err != nil {
+		return edge, false, err
+	}
+	var platform declaration[schema.Platform]
+	if err := json.Unmarshal(item.Value, &platform); err != nil {
+		return edge, false, err
+	}
+	edge.Platform = platform.Declared
+	edge.Platform.Source = platform.Source
+	err = all(ctx, v.Store, goodTable, func(item Item) error {
+		if item.Key == platformKey {
+			return nil
+		}
+		var s declaration[schema.Service]
+		err := json.Unmarshal(item.Value, &s)
+		s.Declared.Source = s.Source
+		edge.Services = append(edge.Services, s.Declared)
+		return err
+	})
+	slices.SortFunc(edge.Services, func(a, b schema.Service) int { return cmp.Compare(a.ID, b.ID) })
+	return edge, err == nil, err
+}
