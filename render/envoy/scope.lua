@@ -35,6 +35,8 @@ function envoy_on_request(handle)
   local headers = handle:headers()
   headers:replace(HEADER, PREFIX .. string.format("%d", bucket(headers:get(":authority") or "")))
   handle:clearRouteCache()
+  -- routeName tells of the route found last, and clearRouteCache finds none: only asking for the route's metadata does.
+  handle:metadata()
   -- Every route has a name, and a known host answers every path: no name means that nobody has the host.
   if handle:streamInfo():routeName() == "" then
     headers:replace(HEADER, PREFIX .. "wild")
