@@ -1,0 +1,20 @@
+package schema
+
+import _ "embed" // the language in which people declare
+
+// The CUE that declarations must obey, one file beside each group of nouns; together they are one package.
+var (
+	//go:embed service.cue
+	serviceCUE []byte
+	//go:embed backend.cue
+	backendCUE []byte
+	//go:embed route.cue
+	routeCUE []byte
+	//go:embed platform.cue
+	platformCUE []byte
+)
+
+// CUE is the schema as CUE files by name, of package schema.
+func CUE() map[string][]byte {
+	return map[string][]byte{"service.cue": serviceCUE, "backend.cue": backendCUE, "route.cue": routeCUE, "platform.cue": platformCUE}
+}

@@ -1,0 +1,131 @@
+// Package load reads declarations, files of CUE, into the nouns of schema. It is the only importer of CUE.
+//
+// It is pure, so that the confined process that evaluates untrusted files runs this very code; it reads no files itself, and it
+// does not judge declarations together: schema/policy does.
+package load
+
+import (
+	"cmp"
+	"context"
+	"path"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/edgewright/edgewright/schema"
+	"github.com/edgewright/edgewright/schema/policy"
+)
+
+// File is one file of edge-config. Path is relative to its root, with slashes.
+type File struct {
+	Path string `json:"path"`
+	Data []byte `json:"data"`
+	Hash string `json:"-"` // of Data, where it is known already, as from git; equal hashes mean equal data
+}
+
+// Result is what one file declares: a service, a part of the platform, or problems.
+type Result struct {
+	Service  *schema.Service  `json:"service,omitempty"`
+	Platform *schema.Platform `json:"platform,omitempty"`
+	Source   schema.Source    `json:"source"`
+	Problems []schema.Problem `json:"problems,omitempty"`
+}
+
+// Evaluator evaluates files, one result per file, in order. An error means that nothing could be evaluated; what is wrong with a
+// file is a problem in its result. Trusted evaluates in this process; untrusted files go to a confined one.
+type Evaluator interface {
+	Evaluate(ctx context.Context, files []File) ([]Result, error)
+}
+
+// Commit is all that the files of one commit declare. Services with problems of their own are in Edge where they could be read.
+type Commit struct {
+	Edge     schema.Edge
+	Problems []schema.Problem // sorted
+}
+
+// Join puts the results of all files of a commit together and judges them by the rules. Results and files correspond.
+func Join(files []File, results []Result) Commit {
+	var c Commit
+	platform := partial{}
+	for _, r := range results {
+		c.Problems = append(c.Problems, r.Problems...)
+		switch {
+		case r.Service != nil:
+			s := *r.Service
+			s.Source = r.Source
+			c.Edge.Services = append(c.Edge.Services, s)
+		case r.Platform != nil:
+			platform.add(*r.Platform, r.Source)
+		}
+	}
+	c.Edge.Platform = platform.whole
+	c.Problems = append(c.Problems, platform.problems...)
+	slices.SortFunc(c.Edge.Services, func(a, b schema.Service) int {
+		return cmp.Or(cmp.Compare(a.ID, b.ID), cmp.Compare(a.Source.File, b.Source.File))
+	})
+	c.Problems = append(c.Problems, c.dropTwins()...)
+	if len(platform.problems) == 0 && !slices.ContainsFunc(c.Problems, func(p schema.Problem) bool { return p.Service == "" }) {
+		c.Problems = append(c.Problems, policy.Check(c.Edge)...)
+	}
+	quote(c.Problems, files)
+	schema.SortProblems(c.Problems)
+	return c
+}
+
+// dropTwins keeps the first of services that have the same ID, in two teams' folders.
+func (c *Commit) dropTwins() []schema.Problem {
+	var problems []schema.Problem
+	c.Edge.Services = slices.CompactFunc(c.Edge.Services, func(a, b schema.Service) bool {
+		if a.ID != b.ID {
+			return false
+		}
+		problems = append(problems, schema.Problem{
+			Code: "service/duplicate", Service: b.ID, Position: b.Source.Find(""), Also: []schema.Position{a.Source.Find("")},
+			Message: "service " + string(b.ID) + " is declared twice, here and in " + a.Source.File,
+			Hint:    "an id is unique in the whole edge: rename one of the two",
+		})
+		return true
+	})
+	return problems
+}
+
+// quote fills in the text of the lines that problems speak of.
+func quote(problems []schema.Problem, files []File) {
+	lines := map[string][]string{}
+	for i, p := range problems {
+		if p.Line != "" || p.Position.Line == 0 {
+			continue
+		}
+		if _, split := lines[p.Position.File]; !split {
+			at := slices.IndexFunc(files, func(f File) bool { return f.Path == p.Position.File })
+			if at < 0 {
+				continue
+			}
+			lines[p.Position.File] = strings.Split(string(files[at].Data), "\n")
+		}
+		if text := lines[p.Position.File]; p.Position.Line <= len(text) {
+			problems[i].Line = printable(clip(strings.TrimRight(text[p.Position.Line-1], "\r\t "), 200))
+		}
+	}
+}
+
+// printable keeps a line from steering the terminal or page that shows it.
+func printable(line string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '\t' || unicode.IsPrint(r) {
+			return r
+		}
+		return '?'
+	}, strings.ToValidUTF8(line, "?"))
+}
+
+func clip(s string, n int) string { return s[:min(len(s), n)] }
+
+// ServiceOf is the service that services/<team>/<id>.cue declares, and its team. Of any other file both are empty.
+func ServiceOf(file string) (schema.ServiceID, schema.TeamID) {
+	parts := strings.Split(file, "/")
+	if len(parts) != 3 || parts[0] != "services" || path.Ext(file) != ".cue" {
+		return "", ""
+	}
+	return schema.ServiceID(strings.TrimSuffix(parts[2], ".cue")), schema.TeamID(parts[1])
+}

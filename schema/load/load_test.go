@@ -1,0 +1,118 @@
+package load_test
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/txtar"
+
+	"github.com/edgewright/edgewright/fixtures"
+	"github.com/edgewright/edgewright/schema"
+	"github.com/edgewright/edgewright/schema/load"
+)
+
+var update = flag.Bool("update", false, "rewrite the goldens")
+
+func loadAll(t testing.TB, files []load.File) load.Commit {
+	t.Helper()
+	commit, err := (&load.Loader{Evaluator: &load.Trusted{}}).Load(context.Background(), files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return commit
+}
+
+func TestFixturesLoad(t *testing.T) {
+	commit := loadAll(t, fixtures.Declarations(fixtures.EdgeConfig()))
+	for _, p := range commit.Problems {
+		t.Error(p)
+	}
+	if got := len(commit.Edge.Services); got != 12 {
+		t.Fatalf("%d services, want 12", got)
+	}
+	s, _ := commit.Edge.Service("bitbucket-git")
+	if got := s.Routes[0].Action.(schema.Forward).To; !cmp.Equal(got, []schema.Destination{{Backend: "git", Weight: 100}}) {
+		t.Errorf("single destination is %v, want all requests to git", got)
+	}
+	if got := s.Source.Find("routes[1].forward.timeout"); got.Line != 14 {
+		t.Errorf("position of a field is %v, want line 14", got)
+	}
+}
+
+// TestBadDeclarations holds the exact words of every problem that an author may meet. A case is the files that differ from the
+// fixture repository, and the problems; an empty file is removed.
+func TestBadDeclarations(t *testing.T) {
+	cases, err := filepath.Glob("testdata/bad/*.txtar")
+	if err != nil || len(cases) < 30 {
+		t.Fatalf("%d cases, want at least 30 (%v)", len(cases), err)
+	}
+	base := fixtures.Declarations(fixtures.EdgeConfig())
+	for _, name := range cases {
+		t.Run(strings.TrimSuffix(filepath.Base(name), ".txtar"), func(t *testing.T) {
+			archive, err := txtar.ParseFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			files, want := overlay(base, archive)
+			var got strings.Builder
+			for _, p := range loadAll(t, files).Problems {
+				fmt.Fprintf(&got, "%v\n\tpath: %s\n\thint: %s\n\tholds: %s\n\tline: %s\n", p, p.Path, p.Hint, p.Service, strings.TrimSpace(p.Line))
+				if p.Message == "" || p.Position.Line == 0 {
+					t.Errorf("problem %+v has no message or no line", p)
+				}
+			}
+			if got.Len() == 0 {
+				t.Fatal("no problem was found")
+			}
+			if *update {
+				archive.Files = append(archive.Files[:len(archive.Files)-want.count], txtar.File{Name: "problems", Data: []byte(got.String())})
+				if err := os.WriteFile(name, txtar.Format(archive), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			if diff := cmp.Diff(want.text, got.String()); diff != "" {
+				t.Errorf("problems differ (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+type golden struct {
+	text  string
+	count int
+}
+
+func overlay(base []load.File, archive *txtar.Archive) ([]load.File, golden) {
+	files := append([]load.File{}, base...)
+	var want golden
+	for _, f := range archive.Files {
+		if f.Name == "problems" {
+			want = golden{string(f.Data), 1}
+			continue
+		}
+		replaced := false
+		for i := range files {
+			if files[i].Path == f.Name {
+				files[i].Data, replaced = f.Data, true
+			}
+		}
+		if !replaced {
+			files = append(files, load.File{Path: f.Name, Data: f.Data})
+		}
+	}
+	kept := files[:0]
+	for _, f := range files {
+		if len(bytes.TrimSpace(f.Data)) > 0 {
+			kept = append(kept, f)
+		}
+	}
+	return kept, want
+}

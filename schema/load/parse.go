@@ -1,0 +1,156 @@
+package load
+
+import (
+	"fmt"
+	"strconv"
+
+	"cuelang.org/go/cue/ast"
+	"cuelang.org/go/cue/errors"
+	"cuelang.org/go/cue/parser"
+	"cuelang.org/go/cue/scanner"
+	"cuelang.org/go/cue/token"
+
+	"github.com/edgewright/edgewright/schema"
+)
+
+// Bounds of one file, looked at before it is parsed.
+const (
+	MaxBytes  = 256 << 10
+	maxDepth  = 64
+	maxTokens = 100_000
+)
+
+// bounded refuses a file that is too large or too deeply nested to be parsed.
+func bounded(f File) *schema.Problem {
+	if len(f.Data) > MaxBytes {
+		return &schema.Problem{Code: "limit/input", Position: schema.Position{File: f.Path, Line: 1, Column: 1},
+			Message: fmt.Sprintf("this file is larger than %d KiB", MaxBytes>>10), Hint: "split it: one file declares one service"}
+	}
+	file := token.NewFile(f.Path, -1, len(f.Data))
+	var s scanner.Scanner
+	s.Init(file, f.Data, func(token.Pos, string, []any) {}, scanner.DontInsertCommas)
+	depth := 0
+	for tokens := 0; ; tokens++ {
+		pos, tok, _ := s.Scan()
+		switch tok {
+		case token.EOF:
+			return nil
+		case token.LBRACE, token.LBRACK, token.LPAREN:
+			depth++
+		case token.RBRACE, token.RBRACK, token.RPAREN:
+			depth--
+		}
+		if depth > maxDepth || tokens > maxTokens {
+			return &schema.Problem{Code: "limit/nesting", Position: position(f.Path, pos),
+				Message: fmt.Sprintf("this file nests deeper than %d levels or has more than %d words", maxDepth, maxTokens),
+				Hint:    "write the values out flat; a service needs about ten levels"}
+		}
+	}
+}
+
+// parsed is a file's syntax and where each of its fields was written.
+type parsed struct {
+	body *ast.StructLit // without the package clause
+	at   map[string]schema.Position
+}
+
+// parse reads the syntax. wantPackage is what the package clause must say.
+func parse(f File, wantPackage string) (parsed, []schema.Problem) {
+	if p := bounded(f); p != nil {
+		return parsed{}, []schema.Problem{*p}
+	}
+	file, err := parser.ParseFile(f.Path, f.Data, parser.ParseComments)
+	if err != nil {
+		return parsed{}, syntaxProblems(f.Path, err)
+	}
+	var problems []schema.Problem
+	out := parsed{body: &ast.StructLit{}, at: map[string]schema.Position{}}
+	named := false
+	for _, d := range file.Decls {
+		switch d := d.(type) {
+		case *ast.Package:
+			named = d.Name != nil && d.Name.Name == wantPackage
+			if !named {
+				problems = append(problems, schema.Problem{Code: "file/package", Position: position(f.Path, d.Pos()),
+					Message: fmt.Sprintf("files of this folder are of package %s", wantPackage), Hint: "write: package " + wantPackage})
+				named = true
+			}
+		case *ast.ImportDecl:
+			problems = append(problems, schema.Problem{Code: "file/import", Position: position(f.Path, d.Pos()),
+				Message: "a declaration imports nothing: each file is evaluated on its own", Hint: "write the values out, or share them with a hidden field (_name) in this file"})
+		default:
+			out.body.Elts = append(out.body.Elts, d)
+		}
+	}
+	if !named {
+		problems = append(problems, schema.Problem{Code: "file/package", Position: schema.Position{File: f.Path, Line: 1, Column: 1},
+			Message: "this file names no package", Hint: "begin with: package " + wantPackage})
+	}
+	problems = append(problems, attributes(f.Path, file)...)
+	places(f.Path, "", out.body, out.at)
+	return out, problems
+}
+
+// attributes refuses what an author may believe to have an effect here.
+func attributes(path string, file *ast.File) []schema.Problem {
+	var problems []schema.Problem
+	ast.Walk(file, func(n ast.Node) bool {
+		if a, is := n.(*ast.Attribute); is {
+			problems = append(problems, schema.Problem{Code: "file/attribute", Position: position(path, a.Pos()),
+				Message: fmt.Sprintf("%s has no effect here: nothing is embedded, tagged or injected", clip(a.Text, 40)), Hint: "remove the attribute"})
+		}
+		return true
+	}, nil)
+	return problems
+}
+
+// places notes where each field and element of literal structs and lists stands. The first place wins.
+func places(file, prefix string, e ast.Node, at map[string]schema.Position) {
+	switch e := e.(type) {
+	case *ast.StructLit:
+		for _, d := range e.Elts {
+			field, is := d.(*ast.Field)
+			if !is {
+				continue
+			}
+			label, _, err := ast.LabelName(field.Label)
+			if err != nil {
+				continue
+			}
+			path := label
+			if prefix != "" {
+				path = prefix + "." + label
+			}
+			if _, known := at[path]; !known {
+				at[path] = position(file, field.Label.Pos())
+			}
+			places(file, path, field.Value, at)
+		}
+	case *ast.ListLit:
+		for i, el := range e.Elts {
+			path := prefix + "[" + strconv.Itoa(i) + "]"
+			at[path] = position(file, el.Pos())
+			places(file, path, el, at)
+		}
+	}
+}
+
+func position(file string, p token.Pos) schema.Position {
+	if !p.IsValid() {
+		return schema.Position{File: file, Line: 1, Column: 1}
+	}
+	return schema.Position{File: file, Line: p.Line(), Column: p.Column()}
+}
+
+func syntaxProblems(file string, err error) []schema.Problem {
+	var problems []schema.Problem
+	for _, e := range errors.Errors(err) {
+		format, args := e.Msg()
+		problems = append(problems, schema.Problem{Code: "cue/syntax", Position: position(file, e.Position()),
+			Message: "this is not CUE: " + fmt.Sprintf(format, args...), Hint: "look for a missing quote, comma or bracket on this line or just before it"})
+		if len(problems) == 3 { // the first ones explain the rest
+			break
+		}
+	}
+	return problems
+}
