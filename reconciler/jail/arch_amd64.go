@@ -1,4 +1,4 @@
-//go:build unfinished && linux
+//go:build linux
 
 package jail
 

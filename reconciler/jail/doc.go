@@ -1,5 +1,3 @@
-//go:build unfinished
-
 // Package jail evaluates declarations in child processes that have limits on memory, CPU and time, no network, no files and no
 // way to start a program, so that a hostile file costs its own service a problem and nobody else anything.
 //
