@@ -1,5 +1,3 @@
-//go:build unfinished
-
 package reconciler
 
 import (
@@ -8,8 +6,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
+	"github.com/edgewright/edgewright/reconciler/audit"
 	"github.com/edgewright/edgewright/reconciler/plan"
 	"github.com/edgewright/edgewright/reconciler/state"
 	"github.com/edgewright/edgewright/render/resource"
@@ -47,6 +47,7 @@ func (l *loop) start(ctx context.Context, batch plan.Batch, now time.Time) error
 		return fmt.Errorf("journal intent: %w", err)
 	}
 	l.flights[intent.ID] = flight{intent: intent, started: now}
+	l.stale = true
 	for _, s := range batch.Steps {
 		l.status[s.Key] = Status{State: Applying}
 	}
@@ -113,8 +114,8 @@ func (l *loop) refused(ctx context.Context, f flight, outcome plan.Outcome) {
 		for _, s := range f.intent.Steps {
 			times := l.failures[s.Key].times + 1
 			l.failures[s.Key] = failure{why: outcome.Refused, times: times, retry: now.Add(backoff(times))}
-			l.audit(ctx, s, "refused: "+outcome.Refused, now)
 		}
+		l.done(ctx, f.intent.Steps, "refused: "+outcome.Refused, now)
 	}
 	if err := l.Books.Journal.Finish(ctx, f.intent.ID, outcome, now, nil); err != nil {
 		l.Log.Error("journal outcome", "intent", f.intent.ID, "error", err)
@@ -139,8 +140,8 @@ func (l *loop) finish(ctx context.Context, f flight, outcome plan.Outcome) {
 	}
 	for _, s := range f.intent.Steps {
 		delete(l.failures, s.Key)
-		l.done(ctx, s, "applied", now)
 	}
+	l.done(ctx, f.intent.Steps, "applied", now)
 	l.zone(f.intent.Scope).limit = 0
 	l.land(f)
 }
@@ -231,11 +232,43 @@ func (l *loop) takeSettled(ctx context.Context, s settled) {
 	l.flights[s.intent] = f
 }
 
-// done tells the audit and the log of a step that came true.
-func (l *loop) done(ctx context.Context, s plan.Step, result string, now time.Time) {
-	l.audit(ctx, s, result, now)
-	l.Metrics.Steps.WithLabelValues(string(s.Key.Kind), string(s.Verb)).Inc()
-	l.log(ctx, "step "+result, "verb", s.Verb, "key", s.Key.String(), "service", s.Service)
+// done tells the audit, the metrics and the log what steps came to. They were one call, or one release.
+func (l *loop) done(ctx context.Context, steps []plan.Step, result string, now time.Time) {
+	who := map[string]bool{}
+	for _, s := range steps {
+		l.Metrics.Steps.WithLabelValues(string(s.Key.Kind), string(s.Verb)).Inc()
+		if a, agreed := l.approvals[s.ID()]; agreed {
+			who[a.By] = true
+		}
+	}
+	if len(who) == 0 {
+		who["edgewright"] = true
+	}
+	l.note(ctx, audit.Entry{At: now, Who: strings.Join(sortedKeys(who), ", "), Why: "commit " + short(l.tip.Hash), What: what(steps), Result: result})
+	l.log(ctx, "steps "+result, "scope", steps[0].Key.Scope, "steps", len(steps), "what", what(steps))
+}
+
+// note appends to the audit.
+func (l *loop) note(ctx context.Context, e audit.Entry) {
+	if e.At.IsZero() {
+		e.At = l.Now()
+	}
+	if err := l.Books.Audit.Append(ctx, e); err != nil {
+		l.Log.Error("write audit", "what", e.What, "error", err)
+	}
+}
+
+// what names steps on one line; the journal and the plans have all of each.
+func what(steps []plan.Step) string {
+	const most = 20
+	var names []string
+	for _, s := range steps[:min(len(steps), most)] {
+		names = append(names, fmt.Sprintf("%s %s", s.Verb, s.Key))
+	}
+	if more := len(steps) - most; more > 0 {
+		names = append(names, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(names, ", ")
 }
 
 // forget drops inventory entries of things that are gone and no longer declared. What led there may still be cached by resolvers.

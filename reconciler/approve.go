@@ -1,5 +1,3 @@
-//go:build unfinished
-
 package reconciler
 
 import (
@@ -14,20 +12,21 @@ import (
 	"github.com/edgewright/edgewright/reconciler/state"
 )
 
-// merged is a pull whose plan the branch is making true.
-type merged struct {
-	forge.Pull
+// followed is a merged pull whose plan the branch is making true.
+type followed struct {
+	mergedPull
 	plan   state.Plan // as last shown on it
-	commit string
 	seen   time.Time
 	served time.Duration // from the commit being heard of until every proxy had all of it; 0: not yet
-	done   bool
 }
 
 type mergedPull struct {
 	pull   forge.Pull
 	commit string
 }
+
+// maxFollowed is how many merged pulls are followed; of the older ones only what they planned last is known.
+const maxFollowed = 50
 
 // shownBy looks among the stored plans for one that was shown for this very tree: merging a pull that nothing came in between of
 // gives the tree that its plan was made for.
@@ -45,7 +44,7 @@ func (l *loop) findShown(ctx context.Context, old string) {
 	if p, ok := l.shownBy(ctx, l.tree); ok {
 		l.approve(ctx, p.Steps, state.Approval{By: fmt.Sprintf("pull #%d", p.Pull), At: l.Now(), Digest: p.Digest})
 	}
-	if l.Forge == nil || old == "" || old == l.tip.Hash {
+	if l.Forge == nil || old == l.tip.Hash {
 		return
 	}
 	tip := l.tip.Hash
@@ -55,8 +54,15 @@ func (l *loop) findShown(ctx context.Context, old string) {
 	})
 }
 
+// askForPulls finds the pulls of the commits after old, or after a start of the tip alone.
 func (r *Reconciler) askForPulls(ctx context.Context, old, tip string) ([]mergedPull, error) {
-	commits, err := r.Repository.Between(old, tip, 50)
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	limit := maxFollowed
+	if old == "" {
+		limit = 1
+	}
+	commits, err := r.Repository.Between(old, tip, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -87,9 +93,12 @@ func (l *loop) takeShown(ctx context.Context, m shownFound) {
 		if p.Posted {
 			l.approve(ctx, p.Steps, state.Approval{By: fmt.Sprintf("pull #%d", p.Pull), At: l.Now(), Digest: p.Digest})
 		}
-		l.merged[found.pull.Number] = &merged{Pull: found.pull, plan: p, commit: found.commit, seen: l.seen}
-		l.keepMerged(ctx, found.pull.Number)
+		l.merged[found.pull.Number] = &followed{mergedPull: found, plan: p, seen: l.seen}
 	}
+	for numbers := sortedKeys(l.merged); len(numbers) > maxFollowed; numbers = numbers[1:] {
+		delete(l.merged, numbers[0])
+	}
+	l.noteServed()
 }
 
 // approve remembers that somebody agreed to steps. It holds for these very steps only: same key, same before, same after.
@@ -155,8 +164,8 @@ func (l *loop) applyDigest(ctx context.Context, q Apply) error {
 	a := state.Approval{By: q.Identity, At: l.Now(), Digest: digest, Confirmed: deletes > 0}
 	for _, s := range steps {
 		delete(l.approvals, s.ID())
-		l.note(ctx, audit.Entry{Who: q.Identity, Why: "apply " + digest, What: string(s.Verb) + " " + s.Key.String(), Before: s.Before, After: s.After, Result: "approved"})
 	}
+	l.note(ctx, audit.Entry{Who: q.Identity, Why: "apply " + digest, What: what(steps), Result: "approved"})
 	l.approve(ctx, steps, a)
 	l.log(ctx, "apply", "digest", digest, "by", q.Identity, "steps", len(steps))
 	return nil

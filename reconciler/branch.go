@@ -1,18 +1,19 @@
-//go:build unfinished
-
 package reconciler
 
 import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
+	"reflect"
 	"slices"
 	"time"
 
-	"github.com/edgewright/edgewright/reconciler/state"
 	"github.com/edgewright/edgewright/render"
+	"github.com/edgewright/edgewright/render/dns"
 	"github.com/edgewright/edgewright/render/resource"
 	"github.com/edgewright/edgewright/schema"
+	"github.com/edgewright/edgewright/schema/load"
 )
 
 // watchBranch fetches on hints and on a schedule, and evaluates each new commit of the branch. It wakes watchPulls after it.
@@ -75,45 +76,60 @@ func (l *loop) takeBranch(ctx context.Context, b branchLoaded) {
 			return serviceOfPath(f.Path) == id && bytes.Contains(f.Data, []byte(host))
 		})
 	}
-	effective, why, ok := holdBack(l.edge, b.loaded.Edge, b.loaded.Problems, mentions)
 	old := l.tip
-	l.tip, l.tree, l.seen = b.commit, b.files.ID, b.seen
-	l.problems, l.held, l.frozen, l.sourceError = b.loaded.Problems, why, !ok, nil
-	l.log(ctx, "commit evaluated", "services", len(b.loaded.Edge.Services), "problems", len(b.loaded.Problems), "held", len(why), "frozen", l.frozen)
-	if ok {
-		if err := l.want(effective); err != nil {
-			l.Log.Error("render", "commit", short(b.commit.Hash), "error", err)
-			l.frozen = true
-			return
+	l.tip, l.tree, l.seen, l.sourceError = b.commit, b.files.ID, b.seen, nil
+	l.problems, l.frozen = b.loaded.Problems, true
+	for rendered := false; !rendered; {
+		effective, why, ok := holdBack(l.edge, b.loaded.Edge, l.problems, mentions)
+		if !ok {
+			break
 		}
-		l.rememberGood(ctx, effective)
+		l.held = why
+		more := l.want(effective)
+		if rendered = len(more) == 0; rendered {
+			l.frozen, l.goodDue = false, true
+			break
+		}
+		known := len(l.problems)
+		l.problems = slices.Concat(l.problems, slices.DeleteFunc(more, l.hasProblem))
+		if len(l.problems) == known {
+			break // what is held back cannot be rendered either
+		}
 	}
+	l.log(ctx, "commit evaluated", "services", len(b.loaded.Edge.Services), "problems", len(l.problems), "held", len(l.held), "frozen", l.frozen)
 	l.compare()
+	l.shown, l.served = maps.Clone(l.steps), 0
 	l.forgetApprovals(ctx)
 	l.findShown(ctx, old.Hash)
 }
 
-// want makes an edge the desired one. Only services that changed are rendered again, unless the platform did.
-func (l *loop) want(effective schema.Edge) error {
-	all := !bytes.Equal(resource.ValueOf(l.edge.Platform), resource.ValueOf(effective.Platform)) || !l.loaded
+// want makes an edge the desired one, or says what of it cannot be rendered. Only services that changed are rendered again, unless the
+// platform did.
+func (l *loop) want(effective schema.Edge) []schema.Problem {
+	var problems []schema.Problem
+	all := !reflect.DeepEqual(l.edge.Platform, effective.Platform) || !l.loaded
 	next := map[schema.ServiceID][]resource.Resource{}
 	for _, s := range effective.Services {
 		old, existed := l.edge.Service(s.ID)
-		if !all && existed && bytes.Equal(resource.ValueOf(old), resource.ValueOf(s)) {
+		if !all && existed && reflect.DeepEqual(old, s) {
 			continue
 		}
 		resources, err := render.Service(effective.Platform, s)
 		if err != nil {
-			return fmt.Errorf("service %s: %w", s.ID, err)
+			problems = append(problems, renderProblem(s, err))
+			continue
 		}
 		next[s.ID] = resources
 	}
 	if all {
 		resources, err := render.Platform(effective.Platform)
 		if err != nil {
-			return fmt.Errorf("platform: %w", err)
+			problems = append(problems, schema.Problem{Code: "platform/render", Position: effective.Platform.Source.Find(""), Message: err.Error()})
 		}
 		next[""] = resources
+	}
+	if len(problems) > 0 {
+		return problems
 	}
 	for _, s := range l.edge.Services {
 		if _, still := effective.Service(s.ID); !still {
@@ -122,6 +138,7 @@ func (l *loop) want(effective schema.Edge) error {
 	}
 	l.replace(next)
 	l.edge, l.loaded = effective, true
+	l.declare(effective.Platform)
 	for _, z := range effective.Platform.Zones {
 		l.zone(resource.Scope("zone/" + string(z.Name)))
 	}
@@ -129,6 +146,17 @@ func (l *loop) want(effective schema.Edge) error {
 		l.fleet(f.ID)
 	}
 	return nil
+}
+
+// renderProblem says of a service that it is declared well but cannot be served.
+func renderProblem(s schema.Service, err error) schema.Problem {
+	return schema.Problem{Code: "service/render", Service: s.ID, Position: s.Source.Find(""), Path: "services." + string(s.ID),
+		Message: fmt.Sprintf("service %s cannot be rendered: %v", s.ID, err)}
+}
+
+// declare tells the provider which zones there are and how ours are marked.
+func (l *loop) declare(p schema.Platform) {
+	l.Provider.Declare(dns.Marker(schema.Zone{}, p.Name).Values[0], p.Zones)
 }
 
 // replace swaps the resources of services. All old ones go first: a name may move from one service to another.
@@ -149,9 +177,15 @@ func (l *loop) replace(next map[schema.ServiceID][]resource.Resource) {
 	}
 }
 
-// rememberGood stores the declarations that took effect, so that a later problem holds a service at them, also after a restart.
-func (l *loop) rememberGood(ctx context.Context, effective schema.Edge) {
-	if err := l.Books.LastGood.Replace(ctx, effective); err != nil {
-		l.Log.Error("store last good declarations", "error", err)
+// rememberGood stores the declarations that took effect, so that a later problem holds a service at them, also after a restart. It
+// comes after publishing: nobody waits for it.
+func (l *loop) rememberGood(ctx context.Context) {
+	if !l.goodDue {
+		return
 	}
+	if err := l.Books.LastGood.Replace(ctx, l.edge); err != nil {
+		l.Log.Error("store last good declarations", "error", err)
+		return
+	}
+	l.goodDue = false
 }

@@ -1,5 +1,3 @@
-//go:build unfinished
-
 package reconciler
 
 import (
@@ -13,6 +11,7 @@ import (
 	"github.com/edgewright/edgewright/reconciler/plan"
 	"github.com/edgewright/edgewright/reconciler/release"
 	"github.com/edgewright/edgewright/reconciler/state"
+	"github.com/edgewright/edgewright/render/envoy"
 	"github.com/edgewright/edgewright/render/resource"
 	"github.com/edgewright/edgewright/schema"
 )
@@ -20,6 +19,7 @@ import (
 // loop is what the reconciler knows. Only the goroutine of Run touches it.
 type loop struct {
 	*Reconciler
+	ctx context.Context // of Run
 
 	// From the branch.
 	tip         Commit
@@ -28,8 +28,13 @@ type loop struct {
 	edge        schema.Edge
 	problems    []schema.Problem
 	held        held
-	frozen      bool // a problem of the platform or the schema: the edge stays as it was
+	frozen      bool                       // a problem of the platform or the schema: the edge stays as it was
+	loaded      bool                       // a commit was evaluated since the start
+	shown       map[resource.Key]plan.Step // what the tip changes
+	goodDue     bool                       // the edge in effect is not stored yet
+	served      time.Duration              // from the tip being heard of until every proxy had it; 0: not yet
 	sourceError error
+	forgeError  error
 
 	// What follows from it.
 	desired   resource.Set
@@ -55,12 +60,14 @@ type loop struct {
 	drifts    []Drift
 
 	pulls  map[int]*pull
-	merged map[int]*merged
+	merged map[int]*followed
+	units  map[string]envoy.Unit // decoded contents of the releases, by hash
 
 	swept      time.Time
+	told       time.Time            // when reviews and the view were last made
+	stale      bool                 // something changed since
 	alarms     map[string]time.Time // what to wake up for
 	background sync.WaitGroup
-	posted     map[string]string
 }
 
 // zone is a scope of AWS as last observed.
@@ -71,15 +78,15 @@ type zone struct {
 	wrote     time.Time // when a call for it was last started or came back: older observations are void
 	err       error
 	since     time.Time // of err
+	failed    int       // listings in a row
 	limit     int       // steps a call may hold, halved when AWS refuses one; 0: any
 }
 
 // fleet is a release as stored.
 type fleet struct {
-	release   release.Release
-	version   int64 // of the stored item
-	published map[schema.ServiceID]time.Time
-	ports     schema.Fleet
+	release  release.Release
+	version  int64         // of the stored item
+	snapshot plan.Snapshot // of the release
 }
 
 // failure keeps a step that went wrong from being tried in a circle.
@@ -92,8 +99,10 @@ type failure struct {
 // flight is a call whose outcome is not final.
 type flight struct {
 	intent  state.Intent
-	asking  bool // whether it has spread
 	started time.Time
+	doubt   bool      // no answer came: the next observation tells
+	asking  bool      // whether it has spread
+	ask     time.Time // when to ask next
 }
 
 // State of a step.
@@ -122,12 +131,12 @@ type Drift struct {
 	Fields  []plan.FieldChange `json:"fields"`
 	Found   time.Time          `json:"found"`
 	Healed  time.Time          `json:"healed,omitzero"`
-	step    string
 }
 
-func newLoop(r *Reconciler) *loop {
+func newLoop(ctx context.Context, r *Reconciler) *loop {
 	return &loop{
 		Reconciler: r,
+		ctx:        ctx,
 		desired:    resource.Set{},
 		byService:  map[schema.ServiceID][]resource.Key{},
 		zones:      map[resource.Scope]*zone{},
@@ -135,6 +144,7 @@ func newLoop(r *Reconciler) *loop {
 		owned:      map[resource.Key]state.Entry{},
 		dirty:      map[resource.Key]bool{},
 		steps:      map[resource.Key]plan.Step{},
+		shown:      map[resource.Key]plan.Step{},
 		clashes:    map[resource.Key]plan.Clash{},
 		unknown:    map[resource.Key]bool{},
 		status:     map[resource.Key]Status{},
@@ -142,9 +152,9 @@ func newLoop(r *Reconciler) *loop {
 		failures:   map[resource.Key]failure{},
 		flights:    map[string]flight{},
 		pulls:      map[int]*pull{},
-		merged:     map[int]*merged{},
+		merged:     map[int]*followed{},
+		units:      map[string]envoy.Unit{},
 		alarms:     map[string]time.Time{},
-		posted:     map[string]string{},
 	}
 }
 
@@ -167,3 +177,7 @@ func (l *loop) log(ctx context.Context, msg string, args ...any) {
 func short(hash string) string { return hash[:min(len(hash), 10)] }
 
 func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }
+
+func sortedKeysFunc[K comparable, V any](m map[K]V, compare func(K, K) int) []K {
+	return slices.SortedFunc(maps.Keys(m), compare)
+}

@@ -1,5 +1,3 @@
-//go:build unfinished
-
 package reconciler
 
 import "github.com/prometheus/client_golang/prometheus"

@@ -1,5 +1,3 @@
-//go:build unfinished
-
 package reconciler
 
 import (
@@ -28,16 +26,17 @@ func (l *loop) pass(ctx context.Context) error {
 	if err := l.publish(ctx, now); err != nil {
 		return err
 	}
+	l.rememberGood(ctx)
 	if err := l.expire(ctx, now); err != nil {
 		return err
 	}
 	if err := l.startCalls(ctx, now); err != nil {
 		return err
 	}
-	l.rehome(ctx, now)
+	l.rehome()
 	l.observeDue(ctx, now)
 	l.askSettled(ctx, now)
-	l.tell(ctx, now)
+	l.tell(now)
 	return nil
 }
 
@@ -85,6 +84,9 @@ func (l *loop) compare() {
 	}
 	for _, s := range d.Steps {
 		l.steps[s.Key] = s
+		if _, known := l.shown[s.Key]; !known && !l.isDrift(s) {
+			l.shown[s.Key] = s // its zone was listed only now
+		}
 	}
 	for _, c := range d.Clashes {
 		l.clashes[c.Key] = c

@@ -1,5 +1,3 @@
-//go:build unfinished
-
 package reconciler
 
 import (
@@ -10,7 +8,6 @@ import (
 
 	"github.com/edgewright/edgewright/reconciler/plan"
 	"github.com/edgewright/edgewright/reconciler/release"
-	"github.com/edgewright/edgewright/reconciler/state"
 	"github.com/edgewright/edgewright/reconciler/xds"
 	"github.com/edgewright/edgewright/render/envoy"
 	"github.com/edgewright/edgewright/render/resource"
@@ -35,12 +32,10 @@ func (l *loop) publish(ctx context.Context, now time.Time) error {
 		if err := l.storeContents(ctx, steps); err != nil {
 			return err
 		}
-		if err := l.release(ctx, f, f.release.Apply(steps, l.tip.Hash, now)); err != nil {
+		if err := l.replaceRelease(ctx, f, f.release.Apply(steps, l.tip.Hash, now)); err != nil {
 			return err
 		}
-		for _, s := range steps {
-			l.done(ctx, s, "served", now)
-		}
+		l.done(ctx, steps, "served", now)
 	}
 	return nil
 }
@@ -59,7 +54,7 @@ func (l *loop) refusedBefore(f *fleet, s plan.Step) bool {
 func (l *loop) fleet(id schema.FleetID) *fleet {
 	f := l.releases[id]
 	if f == nil {
-		f = &fleet{release: release.Release{Fleet: id, Layout: l.layout(id)}, published: map[schema.ServiceID]time.Time{}}
+		f = &fleet{release: release.Release{Fleet: id, Layout: l.layout(id)}}
 		f.snapshot = f.release.Snapshot(l.Now())
 		l.releases[id] = f
 	}
@@ -78,21 +73,17 @@ func (l *loop) layout(id schema.FleetID) envoy.Layout {
 	return envoy.Layout{Generation: 1, Buckets: envoy.Buckets(services, domains)}
 }
 
-// release stores a fleet's new release, by compare-and-set, and publishes it.
-func (l *loop) release(ctx context.Context, f *fleet, next release.Release) error {
+// replaceRelease stores a fleet's new release, by compare-and-set, and publishes it.
+func (l *loop) replaceRelease(ctx context.Context, f *fleet, next release.Release) error {
 	version, err := l.Books.Releases.Put(ctx, next, f.version)
 	if err != nil {
 		return fmt.Errorf("store release of fleet %s: %w", next.Fleet, err)
 	}
 	before := f.snapshot
 	f.release, f.version, f.snapshot = next, version, next.Snapshot(l.Now())
-	for key := range before.Resources {
-		l.dirty[key] = true
-	}
-	for key := range f.snapshot.Resources {
-		l.dirty[key] = true
-	}
+	l.markChanged(f.release.Scope(), &before, &f.snapshot)
 	l.compare()
+	l.stale = true
 	return l.serve(ctx, f)
 }
 
@@ -163,7 +154,7 @@ func (l *loop) expire(ctx context.Context, now time.Time) error {
 		if !changed {
 			continue
 		}
-		if err := l.release(ctx, f, next); err != nil {
+		if err := l.replaceRelease(ctx, f, next); err != nil {
 			return err
 		}
 		l.dropUnits()
@@ -174,7 +165,7 @@ func (l *loop) expire(ctx context.Context, now time.Time) error {
 // mayStillLead tells whether somebody may still resolve a name to the proxies of a unit: its record is there or in doubt, or was
 // there less than a TTL ago (design, invariant 5).
 func (l *loop) mayStillLead(host schema.Hostname, unit resource.Key, now time.Time) bool {
-	for _, key := range recordKeys(l.owned, host) {
+	for _, key := range recordKeys(l.owned, l.zones, host) {
 		e := l.owned[key]
 		if e.Spec != nil && slices.Contains(e.Needs, unit) {
 			return true
@@ -202,28 +193,5 @@ func (l *loop) dropUnits() {
 		if !used[hash] {
 			delete(l.units, hash)
 		}
-	}
-}
-
-// takeAcknowledgements notes which services a whole fleet has, and what was refused.
-func (l *loop) takeAcknowledgements(ctx context.Context) {
-	for _, id := range sortedKeys(l.releases) {
-		f := l.releases[id]
-		next, changed := f.release, false
-		for _, service := range sortedKeys(f.release.Services) {
-			e := f.release.Services[service]
-			if e.Good == e.Content {
-				continue
-			}
-			if version, ok := l.Proxies.Acknowledged(id, service); ok && version == e.Version() {
-				next, changed = next.Acknowledge(service)
-				l.acknowledged(service)
-			}
-		}
-		_ = changed
-		f.release = next
-	}
-	for _, refusal := range l.Proxies.Refusals() {
-		l.takeRefusal(ctx, refusal)
 	}
 }

@@ -1,13 +1,11 @@
-//go:build unfinished
-
 package reconciler
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"time"
 
@@ -45,6 +43,7 @@ type pull struct {
 // that what a pull contains never delays the branch.
 func (r *Reconciler) watchPulls(ctx context.Context) {
 	evaluated := map[int]string{} // number → head and base
+	obeyed := map[int64]bool{}    // comments
 	for {
 		select {
 		case <-ctx.Done():
@@ -59,6 +58,7 @@ func (r *Reconciler) watchPulls(ctx context.Context) {
 			r.Log.Warn("pulls cannot be listed", "error", err)
 		}
 		r.send(ctx, pullsLoaded{open: listed, listed: err == nil, err: err})
+		r.obey(ctx, obeyed)
 	}
 }
 
@@ -133,8 +133,7 @@ func (l *loop) planPulls(ctx context.Context) {
 		if p.conflict != "" || !l.loaded || p.base != l.tip.Hash {
 			continue // a new evaluation is under way
 		}
-		if err := l.planPull(p); err != nil {
-			l.Log.Error("plan pull", "pull", n, "error", err)
+		if !l.planPull(p) {
 			continue
 		}
 		if err := l.Books.Plans.Put(ctx, p.plan); err != nil {
@@ -143,7 +142,8 @@ func (l *loop) planPulls(ctx context.Context) {
 	}
 }
 
-func (l *loop) planPull(p *pull) error {
+// planPull makes the plan of a pull, and tells whether it is another one than before.
+func (l *loop) planPull(p *pull) bool {
 	p.problems = slices.DeleteFunc(slices.Clone(p.loaded.Problems), func(x schema.Problem) bool { return l.hasProblem(x) })
 	none := func(schema.ServiceID, schema.Hostname) bool { return false }
 	edge, _, ok := holdBack(l.edge, p.loaded.Edge, p.loaded.Problems, none)
@@ -151,10 +151,8 @@ func (l *loop) planPull(p *pull) error {
 		edge = l.edge
 	}
 	p.edge = edge
-	desired, keys, err := l.overlay(edge)
-	if err != nil {
-		return err
-	}
+	desired, keys, problems := l.overlay(edge)
+	p.problems = append(p.problems, problems...)
 	d := plan.Diff(l.input(desired, keys), keys)
 	p.clashes, p.unknown = d.Clashes, d.Unknown
 	steps := slices.DeleteFunc(d.Steps, func(s plan.Step) bool {
@@ -164,14 +162,15 @@ func (l *loop) planPull(p *pull) error {
 	p.vetoes = plan.Guard(steps, l.existing(), len(edge.Services), l.Limits)
 	next := state.Plan{Digest: plan.Digest(p.tree, steps), Pull: p.pull.Number, Head: p.pull.Head, Tree: p.tree, Steps: steps, At: l.Now()}
 	if next.Digest == p.plan.Digest && next.Head == p.plan.Head {
-		return nil
+		return false
 	}
 	p.plan = next
-	return nil
+	return true
 }
 
 // overlay is what another edge desires, and the keys in which that can differ from the branch's.
-func (l *loop) overlay(edge schema.Edge) (resource.Set, []resource.Key, error) {
+func (l *loop) overlay(edge schema.Edge) (resource.Set, []resource.Key, []schema.Problem) {
+	var problems []schema.Problem
 	desired := maps.Clone(l.desired)
 	touched := map[resource.Key]bool{}
 	drop := func(id schema.ServiceID) {
@@ -181,12 +180,12 @@ func (l *loop) overlay(edge schema.Edge) (resource.Set, []resource.Key, error) {
 		}
 	}
 	var added []resource.Resource
-	platform := !bytes.Equal(resource.ValueOf(edge.Platform), resource.ValueOf(l.edge.Platform))
+	platform := !reflect.DeepEqual(edge.Platform, l.edge.Platform)
 	if platform {
 		drop("")
 		resources, err := render.Platform(edge.Platform)
 		if err != nil {
-			return nil, nil, err
+			problems = append(problems, schema.Problem{Code: "platform/render", Position: edge.Platform.Source.Find(""), Message: err.Error()})
 		}
 		added = resources
 	}
@@ -196,13 +195,13 @@ func (l *loop) overlay(edge schema.Edge) (resource.Set, []resource.Key, error) {
 		}
 	}
 	for _, s := range edge.Services {
-		if old, existed := l.edge.Service(s.ID); existed && !platform && bytes.Equal(resource.ValueOf(old), resource.ValueOf(s)) {
+		if old, existed := l.edge.Service(s.ID); existed && !platform && reflect.DeepEqual(old, s) {
 			continue
 		}
 		drop(s.ID)
 		resources, err := render.Service(edge.Platform, s)
 		if err != nil {
-			return nil, nil, fmt.Errorf("service %s: %w", s.ID, err)
+			problems = append(problems, renderProblem(s, err))
 		}
 		added = append(added, resources...)
 	}
@@ -210,7 +209,7 @@ func (l *loop) overlay(edge schema.Edge) (resource.Set, []resource.Key, error) {
 		desired[res.Key] = res
 		touched[res.Key] = true
 	}
-	return desired, slices.SortedFunc(maps.Keys(touched), resource.Key.Compare), nil
+	return desired, slices.SortedFunc(maps.Keys(touched), resource.Key.Compare), problems
 }
 
 // hasProblem tells whether the branch has a problem already.

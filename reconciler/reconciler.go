@@ -1,5 +1,3 @@
-//go:build unfinished
-
 // Package reconciler is the loop that makes AWS and the proxies match the branch of a git repository, and that tells each pull what
 // merging it would do. Read this file first, then run.go (when a pass runs), pass.go (what a pass does), apply.go (how a change goes
 // out) and pulls.go (what a pull is told).
@@ -12,8 +10,10 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/edgewright/edgewright/reconciler/audit"
 	"github.com/edgewright/edgewright/reconciler/forge"
 	"github.com/edgewright/edgewright/reconciler/plan"
+	"github.com/edgewright/edgewright/reconciler/state"
 	"github.com/edgewright/edgewright/reconciler/xds"
 	"github.com/edgewright/edgewright/render/resource"
 	"github.com/edgewright/edgewright/schema"
@@ -41,7 +41,8 @@ type Loader interface {
 
 // Provider makes one kind of thing in AWS.
 type Provider interface {
-	Kinds() []resource.Kind
+	// Declare says which zones there are and with which value of the marker record they are ours.
+	Declare(mark string, zones []schema.Zone)
 	// Observe lists a scope, ours and foreign, completely, or fails.
 	Observe(ctx context.Context, scope resource.Scope) (plan.Snapshot, error)
 	// Refuse names the steps that AWS would refuse, before any call.
@@ -70,6 +71,8 @@ type Forge interface {
 	// PullOf is the merged pull that a commit of the branch came from.
 	PullOf(ctx context.Context, commit string) (forge.Pull, bool, error)
 	Post(ctx context.Context, to forge.Target, r forge.Review) error
+	// Commands are what people asked for in comments on a pull, oldest first.
+	Commands(ctx context.Context, pull int) ([]forge.Command, error)
 }
 
 // Every says how often something happens that no event asks for. Zero takes the default in brackets.
@@ -80,8 +83,26 @@ type Every struct {
 	Sweep   time.Duration // compare everything, not just what changed (5m)
 }
 
-// Reconciler is the loop. Fill in the fields, then Run.
-type Reconciler struct {
+// Books are the views of the store that the loop writes.
+type Books struct {
+	Contents  state.Contents
+	Inventory state.Inventory
+	Journal   state.Journal
+	Plans     state.Plans
+	Approvals state.Approvals
+	Releases  state.Releases
+	LastGood  state.LastGood
+	Audit     audit.Log
+}
+
+// BooksOf are all views of one store.
+func BooksOf(s state.Store) Books {
+	return Books{state.Contents{Store: s}, state.Inventory{Store: s}, state.Journal{Store: s}, state.Plans{Store: s},
+		state.Approvals{Store: s}, state.Releases{Store: s}, state.LastGood{Store: s}, audit.Log{Store: s}}
+}
+
+// Config is what a reconciler works with.
+type Config struct {
 	Log        *slog.Logger
 	Now        func() time.Time
 	Repository Repository
@@ -90,11 +111,35 @@ type Reconciler struct {
 	Proxies    Proxies
 	Forge      Forge // nil: nobody is told
 	Books      Books
+	Metrics    *Metrics
 	Limits     plan.Limits
 	Every      Every
 	Margin     time.Duration // that a name lingers beyond its TTL (1s)
 	StatusURL  string        // of the status page, for links in reviews
+}
 
-	mail chan any // events for the loop; made by New
-	view viewCell
+// Reconciler is the loop and what others may ask of it. All of its methods are safe for use by many goroutines; Run is called once.
+type Reconciler struct {
+	Config
+
+	mail      chan any  // what the loop is told
+	hints     chan hint // to fetch now
+	pullHints chan hint // to look at the pulls now
+	posts     *posts
+	view      viewCell
+}
+
+// New makes a reconciler. It does nothing before Run.
+func New(c Config) *Reconciler {
+	c.Every = Every{Poll: orDefault(c.Every.Poll, 15*time.Second), Observe: orDefault(c.Every.Observe, time.Minute),
+		Settle: orDefault(c.Every.Settle, 2*time.Second), Sweep: orDefault(c.Every.Sweep, 5*time.Minute)}
+	c.Margin = orDefault(c.Margin, time.Second)
+	return &Reconciler{Config: c, mail: make(chan any, 64), hints: make(chan hint, 1), pullHints: make(chan hint, 1), posts: newPosts()}
+}
+
+func orDefault(d, otherwise time.Duration) time.Duration {
+	if d == 0 {
+		return otherwise
+	}
+	return d
 }

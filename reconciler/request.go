@@ -1,5 +1,3 @@
-//go:build unfinished
-
 package reconciler
 
 import (
@@ -7,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/edgewright/edgewright/reconciler/forge"
 	"github.com/edgewright/edgewright/reconciler/plan"
 	"github.com/edgewright/edgewright/render/resource"
 	"github.com/edgewright/edgewright/schema"
@@ -111,10 +110,14 @@ func (l *loop) preview(q previewLoaded) any {
 		return refuse("the branch was not evaluated yet; try again in a moment")
 	}
 	p := &pull{pullLoaded: pullLoaded{loaded: q.loaded, base: l.tip.Hash}, tree: q.tree}
-	if err := l.planPull(p); err != nil {
-		return err
-	}
+	l.planPull(p)
 	out := Previewed{Digest: p.plan.Digest, Tree: q.tree, Base: l.tip.Hash, Steps: p.plan.Steps,
-		Problems: p.loaded.Problems, Vetoes: p.vetoes, Clashes: p.clashes, Unknown: p.unknown}
+		Problems: p.problems, Vetoes: p.vetoes, Clashes: p.clashes, Unknown: p.unknown}
 	return out
+}
+
+// Review is the preview as people are told it.
+func (p Previewed) Review() forge.Review {
+	return forge.Review{Base: p.Base, Tree: p.Tree, Digest: p.Digest, Steps: forge.StepsOf(p.Steps), Problems: p.Problems,
+		Vetoes: p.Vetoes, Clashes: p.Clashes, Unknown: p.Unknown}
 }

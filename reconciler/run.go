@@ -1,5 +1,3 @@
-//go:build unfinished
-
 package reconciler
 
 import (
@@ -9,6 +7,7 @@ import (
 	"time"
 
 	"github.com/edgewright/edgewright/reconciler/plan"
+	"github.com/edgewright/edgewright/reconciler/state"
 	"github.com/edgewright/edgewright/render/resource"
 	"github.com/edgewright/edgewright/schema/load"
 )
@@ -47,7 +46,11 @@ type (
 		done   bool
 		err    error
 	}
-	hint struct{} // a webhook: something may have changed
+	posted struct { // a plan stands on its pull
+		plan state.Plan
+	}
+	postFailed struct{ err error } // the forge did not take a review; nil: it takes them again
+	hint       struct{}            // a webhook: something may have changed
 )
 
 // Hint makes the loop fetch now. It never blocks: hints that come while one is pending are one.
@@ -68,7 +71,7 @@ func (r *Reconciler) Run(ctx context.Context) error {
 	}
 	l.background.Go(func() { r.watchBranch(ctx) })
 	l.background.Go(func() { r.watchPulls(ctx) })
-	l.background.Go(func() { r.posts.run(ctx, r) })
+	l.background.Go(func() { r.post(ctx) })
 	err := l.loop(ctx)
 	cancel()
 	l.background.Wait()
@@ -99,6 +102,7 @@ func (l *loop) loop(ctx context.Context) error {
 
 // take turns what somebody found out into what the loop knows.
 func (l *loop) take(ctx context.Context, m any) {
+	l.stale = true
 	switch m := m.(type) {
 	case branchLoaded:
 		l.takeBranch(ctx, m)
@@ -110,6 +114,10 @@ func (l *loop) take(ctx context.Context, m any) {
 		l.takeShown(ctx, m)
 	case observed:
 		l.takeObserved(ctx, m)
+	case posted:
+		l.takePosted(ctx, m)
+	case postFailed:
+		l.forgeError = m.err
 	case called:
 		l.takeCalled(ctx, m)
 	case settled:

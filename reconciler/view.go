@@ -1,5 +1,3 @@
-//go:build unfinished
-
 package reconciler
 
 import (
@@ -8,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/edgewright/edgewright/reconciler/forge"
 	"github.com/edgewright/edgewright/reconciler/plan"
 	"github.com/edgewright/edgewright/reconciler/release"
 	"github.com/edgewright/edgewright/render/resource"
@@ -75,6 +74,7 @@ type PullView struct {
 	Title   string `json:"title"`
 	Author  string `json:"author"`
 	Head    string `json:"head"`
+	URL     string `json:"url,omitempty"`
 	Verdict string `json:"verdict"`
 	Digest  string `json:"digest"`
 	Comment string `json:"comment"` // as posted, Markdown
@@ -90,7 +90,7 @@ func (r *Reconciler) View() *View {
 	return &View{}
 }
 
-// show makes the view after a pass.
+// show makes the view.
 func (l *loop) show(now time.Time) {
 	v := &View{
 		At: now, Commit: l.tip.Hash, Subject: l.tip.Subject, Author: l.tip.Author, Tree: l.tree, Loaded: l.loaded, Frozen: l.frozen,
@@ -193,4 +193,24 @@ func text(err error) string {
 		return ""
 	}
 	return err.Error()
+}
+
+// showPulls are the open pulls, and the merged ones that are followed, newest first.
+func (l *loop) showPulls() (open, merged []PullView) {
+	show := func(p forge.Pull, r forge.Review) PullView {
+		verdict := string(r.Verdict())
+		if verdict == "" {
+			verdict = "planned"
+		}
+		return PullView{Number: p.Number, Title: p.Title, Author: p.Author, Head: p.Head, URL: p.URL, Verdict: verdict, Digest: r.Digest, Comment: r.Comment()}
+	}
+	for _, n := range sortedKeys(l.pulls) {
+		open = append(open, show(l.pulls[n].pull, l.reviewPull(l.pulls[n])))
+	}
+	for _, n := range sortedKeys(l.merged) {
+		merged = append(merged, show(l.merged[n].pull, l.reviewMerged(l.merged[n])))
+	}
+	slices.Reverse(open)
+	slices.Reverse(merged)
+	return open, merged
 }

@@ -81,10 +81,7 @@ func loadFolder(ctx context.Context, dir string) (load.Commit, error) {
 	if err != nil {
 		return load.Commit{}, err
 	}
-	evaluator, err := newEvaluator()
-	if err != nil {
-		return load.Commit{}, err
-	}
+	evaluator := newEvaluator(nil)
 	defer evaluator.Close()
 	return (&load.Loader{Evaluator: evaluator}).Load(ctx, files)
 }

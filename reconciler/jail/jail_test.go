@@ -86,7 +86,7 @@ services: x: _c`),
 		"limit/time": service(`_l: [for a in _r for b in _r for c in _r for d in _r for e in _r if a+b+c+d+e < 0 {a}]
 _r: [` + strings.Repeat("1,", 200) + `]
 services: x: fleet: "\(len(_l))"`),
-		"limit/input": {Path: "services/trello/big.cue", Data: make([]byte, 2<<20)},
+		"limit/input":   {Path: "services/trello/big.cue", Data: make([]byte, 2<<20)},
 		"limit/nesting": service("services: x: " + strings.Repeat("{a:", 10000) + "1"),
 	}
 	good := fixtures.Declarations(fixtures.EdgeConfig())[0]

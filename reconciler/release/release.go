@@ -168,14 +168,19 @@ func (r Release) linger(keep func(schema.ServiceID, schema.Hostname) bool) bool 
 	return changed
 }
 
-// Acknowledge notes that the whole fleet has the service's present content, and tells whether that is new.
-func (r Release) Acknowledge(id schema.ServiceID) (Release, bool) {
-	e, ok := r.Services[id]
-	if !ok || e.Good == e.Content {
-		return r, false
+// Acknowledge notes that the whole fleet has the present content of services.
+func (r Release) Acknowledge(ids ...schema.ServiceID) Release {
+	if len(ids) == 0 {
+		return r
 	}
-	e.Good = e.Content
-	return r.with(id, e), true
+	r.Services = maps.Clone(r.Services)
+	for _, id := range ids {
+		if e, ok := r.Services[id]; ok {
+			e.Good = e.Content
+			r.Services[id] = e
+		}
+	}
+	return r
 }
 
 // Refuse notes that a proxy refused the service's present content.

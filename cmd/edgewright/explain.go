@@ -1,0 +1,134 @@
+//go:build unfinished
+
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/edgewright/edgewright/render"
+	"github.com/edgewright/edgewright/render/envoy"
+	"github.com/edgewright/edgewright/schema"
+)
+
+func explainCommand() *cobra.Command {
+	var dir, method, exposure string
+	var headers []string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:     "explain HOST/PATH",
+		Short:   "Say what the edge does with a request, and which declaration says so",
+		Example: "  edgewright explain jira.acme.example/browse/EDGE-1 --method GET --header x-preview=on --dir edge-config",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			commit, err := loadFolder(cmd.Context(), dir)
+			if err != nil {
+				return err
+			}
+			tellProblems(cmd.ErrOrStderr(), commit.Problems)
+			r := render.Request{Method: strings.ToUpper(method), Header: map[string][]string{}, Exposure: schema.Exposure(exposure)}
+			r.Host, r.Path, _ = strings.Cut(strings.TrimPrefix(strings.TrimPrefix(args[0], "https://"), "http://"), "/")
+			r.Path, _, _ = strings.Cut("/"+r.Path, "?")
+			for _, h := range headers {
+				name, value, _ := strings.Cut(h, "=")
+				name = strings.ToLower(name)
+				r.Header[name] = append(r.Header[name], value)
+			}
+			all := explainAll(commit.Edge, r)
+			if asJSON {
+				return writeJSON(cmd.OutOrStdout(), all)
+			}
+			return tellExplanations(cmd.OutOrStdout(), r, all)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&dir, "dir", ".", "folder of an edge-config checkout")
+	f.StringVar(&method, "method", "GET", "method of the request")
+	f.StringVar(&exposure, "exposure", string(schema.Public), "whose listener takes the request: public or internal")
+	f.StringArrayVar(&headers, "header", nil, "name=value of a header; may be repeated")
+	f.BoolVar(&asJSON, "json", false, "answer in JSON")
+	return cmd
+}
+
+// fleetExplanation is what one fleet does with a request.
+type fleetExplanation struct {
+	Fleet schema.FleetID `json:"fleet"`
+	render.Explanation
+}
+
+// explainAll asks every fleet that listens for the exposure; those that have the host come alone.
+func explainAll(e schema.Edge, r render.Request) []fleetExplanation {
+	var all, known []fleetExplanation
+	for _, f := range e.Platform.Fleets {
+		if _, listens := f.Listener(r.Exposure); !listens {
+			continue
+		}
+		services, hosts := 0, 0
+		for _, s := range e.Services {
+			if s.Fleet == f.ID {
+				services, hosts = services+1, hosts+len(s.Hosts)
+			}
+		}
+		one := fleetExplanation{f.ID, render.Explain(e, f.ID, envoy.Layout{Generation: 1, Buckets: envoy.Buckets(services, hosts)}, r)}
+		all = append(all, one)
+		if one.Service != "" {
+			known = append(known, one)
+		}
+	}
+	if len(known) > 0 {
+		return known
+	}
+	return all
+}
+
+func tellExplanations(w io.Writer, r render.Request, all []fleetExplanation) error {
+	if len(all) == 0 {
+		_, err := fmt.Fprintf(w, "nobody answers: no fleet listens for %s requests\n", r.Exposure)
+		return err
+	}
+	for _, x := range all {
+		fmt.Fprintf(w, "%s %s%s on fleet %s (%s)\n", r.Method, x.Host, r.Path, x.Fleet, x.Bucket)
+		if x.Service == "" {
+			fmt.Fprintln(w, "404: no service has this name at this edge")
+			continue
+		}
+		fmt.Fprintf(w, "  service %s, by host %s\n", x.Service, x.Name)
+		for _, p := range x.Passed {
+			fmt.Fprintf(w, "  not route %s: %s\n", p.Route, p.Why)
+		}
+		if x.Route == nil {
+			fmt.Fprintf(w, "404: no route of service %s matches; declared at %s\n", x.Service, x.At)
+			continue
+		}
+		tellEdits(w, "request", x.Route.Headers.Request)
+		tellEdits(w, "response", x.Route.Headers.Response)
+		fmt.Fprintf(w, "%s by route %s; declared at %s\n", action(x.Route.Action), x.Route.Name, x.At)
+	}
+	return nil
+}
+
+func tellEdits(w io.Writer, way string, e schema.HeaderEdit) {
+	if e.IsZero() {
+		return
+	}
+	fmt.Fprintf(w, "  %s headers: set %v, add %v, remove %v\n", way, e.Set, e.Add, e.Remove)
+}
+
+func action(a schema.Action) string {
+	switch a := a.(type) {
+	case schema.Forward:
+		var to []string
+		for _, d := range a.To {
+			to = append(to, fmt.Sprintf("%s %d%%", d.Backend, d.Weight))
+		}
+		return "forwarded to " + strings.Join(to, ", ")
+	case schema.Redirect:
+		return fmt.Sprintf("redirected with %d", a.Code)
+	case schema.Respond:
+		return fmt.Sprintf("answered with %d", a.Status)
+	}
+	return "not answered"
+}

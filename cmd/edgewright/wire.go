@@ -1,0 +1,247 @@
+//go:build unfinished
+
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
+
+	"github.com/edgewright/edgewright/reconciler"
+	"github.com/edgewright/edgewright/reconciler/aws/route53"
+	"github.com/edgewright/edgewright/reconciler/forge/github"
+	"github.com/edgewright/edgewright/reconciler/jail"
+	"github.com/edgewright/edgewright/reconciler/secret"
+	"github.com/edgewright/edgewright/reconciler/source"
+	"github.com/edgewright/edgewright/reconciler/state/sqlite"
+	"github.com/edgewright/edgewright/reconciler/web"
+	"github.com/edgewright/edgewright/reconciler/xds"
+	"github.com/edgewright/edgewright/schema/load"
+)
+
+// daemon is everything that serve runs, joined.
+type daemon struct {
+	settings settings
+	log      *slog.Logger
+
+	store      *sqlite.Store
+	evaluator  *jail.Evaluator
+	mirror     *source.Mirror
+	reconciler *reconciler.Reconciler
+	hints      chan github.Hint
+
+	grpc        *grpc.Server
+	web         *http.Server
+	xdsListener net.Listener
+	webListener net.Listener
+}
+
+// wire joins the concrete parts. It is the only place that knows all of them.
+func wire(ctx context.Context, s settings, log *slog.Logger) (d *daemon, err error) {
+	d = &daemon{settings: s, log: log, hints: make(chan github.Hint, 64)}
+	defer func() {
+		if err != nil {
+			d.close()
+		}
+	}()
+	if err := os.MkdirAll(s.State, 0o700); err != nil {
+		return d, fmt.Errorf("make state folder: %w", err)
+	}
+	if d.store, err = sqlite.Open(ctx, s.State); err != nil {
+		return d, err
+	}
+	d.evaluator = newEvaluator(log)
+	if err := d.evaluator.Warm(ctx); err != nil {
+		return d, err
+	}
+	if err := d.listen(ctx); err != nil {
+		return d, err
+	}
+	if s.StatusURL == "" {
+		s.StatusURL = "http://" + d.webListener.Addr().String()
+	}
+	forge, token, err := forgeClient(s.Forge, log)
+	if err != nil {
+		return d, err
+	}
+	d.mirror, err = source.Open(ctx, source.Config{Dir: filepath.Join(s.State, "mirror"), URL: s.Repository, Branch: s.Branch, Token: token, Log: log})
+	if err != nil {
+		return d, err
+	}
+	aws, err := config.LoadDefaultConfig(ctx, config.WithDefaultRegion("us-east-1"))
+	if err != nil {
+		return d, fmt.Errorf("configure AWS: %w", err)
+	}
+	proxies := xds.New(log, time.Now)
+	registry := prometheus.NewRegistry()
+	d.reconciler = reconciler.New(reconciler.Config{
+		Log: log, Now: time.Now, Repository: repository{d.mirror}, Loader: &load.Loader{Evaluator: d.evaluator},
+		Provider: route53.New(aws), Proxies: proxies, Forge: forge, Books: reconciler.BooksOf(d.store), Metrics: reconciler.NewMetrics(registry),
+		Every: reconciler.Every{Poll: s.Poll, Observe: s.Observe, Settle: s.Settle}, StatusURL: s.StatusURL,
+	})
+	d.grpc = xds.NewGRPC()
+	proxies.Register(d.grpc)
+	return d, d.wireWeb(proxies, registry)
+}
+
+// wireWeb makes pages, API, webhook and metrics.
+func (d *daemon) wireWeb(proxies *xds.Server, registry *prometheus.Registry) error {
+	token, err := d.token()
+	if err != nil {
+		return err
+	}
+	deliveries := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "edgewright_webhook_deliveries_total",
+		Help: "Webhook deliveries, by what became of them."}, []string{"outcome"})
+	registry.MustRegister(deliveries, web.Collector(d.reconciler, proxies), collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "edgewright_xds_unknown_total", Help: "xDS streams refused because their node or fleet is not known."},
+			func() float64 { return float64(proxies.Unknown()) }))
+	webhook := github.Handler(d.settings.Forge.WebhookSecret, d.hints, d.log, func(outcome string) { deliveries.WithLabelValues(outcome).Inc() })
+	d.web = web.Server(web.New(web.Config{Loop: d.reconciler, Proxies: proxies, Webhook: webhook, Token: token, Gatherer: registry,
+		Log: d.log, Now: time.Now, Version: version(), Name: d.settings.Repository}))
+	return nil
+}
+
+// listen opens the ports at once: proxies that come early are held until there is something to serve, not refused.
+func (d *daemon) listen(ctx context.Context) (err error) {
+	var lc net.ListenConfig
+	if d.xdsListener, err = lc.Listen(ctx, "tcp", d.settings.XDS); err != nil {
+		return fmt.Errorf("listen for proxies: %w; choose another address with --xds", err)
+	}
+	if d.webListener, err = lc.Listen(ctx, "tcp", d.settings.Web); err != nil {
+		return fmt.Errorf("listen for pages: %w; choose another address with --web", err)
+	}
+	return nil
+}
+
+// forgeClient is the client of the forge and of its git, both nil without one.
+func forgeClient(s forgeSettings, log *slog.Logger) (reconciler.Forge, func(context.Context) (secret.Value, error), error) {
+	if s.Repository == "" {
+		return nil, nil, nil
+	}
+	owner, repo, _ := strings.Cut(s.Repository, "/")
+	c := github.Config{APIURL: s.API, Owner: owner, Repo: repo, Token: s.Token, Login: s.Login, Log: log}
+	if s.AppID != 0 {
+		key, err := os.ReadFile(s.AppKeyFile)
+		if err != nil {
+			return nil, nil, fmt.Errorf("read the GitHub App's key: %w", err)
+		}
+		c.App = github.App{ID: s.AppID, Installation: s.InstallationID, Key: secret.New(string(key))}
+	}
+	client, err := github.New(c)
+	if err != nil {
+		return nil, nil, err
+	}
+	return client, client.Token, nil
+}
+
+// run serves until the context ends, then lets calls that are under way finish.
+func (d *daemon) run(ctx context.Context) error {
+	defer d.close()
+	if err := d.announce(); err != nil {
+		return err
+	}
+	defer os.Remove(filepath.Join(d.settings.State, addressFile))
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return d.grpc.Serve(d.xdsListener) })
+	group.Go(func() error {
+		if err := d.web.Serve(d.webListener); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	})
+	group.Go(func() error { return d.reconciler.Run(ctx) })
+	group.Go(func() error {
+		for {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-d.hints:
+				d.reconciler.Hint()
+			}
+		}
+	})
+	group.Go(func() error {
+		<-ctx.Done()
+		d.grpc.Stop()
+		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+		defer cancel()
+		if err := d.web.Shutdown(stop); err != nil {
+			return d.web.Close()
+		}
+		return nil
+	})
+	d.log.Info("serving", "web", "http://"+d.webListener.Addr().String(), "xds", d.xdsListener.Addr().String(), "repository", d.settings.Repository)
+	err := group.Wait()
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// close ends what was opened, the last first. It may be called on a daemon that is half wired.
+func (d *daemon) close() {
+	var errs []error
+	for _, l := range []net.Listener{d.webListener, d.xdsListener} {
+		if l != nil {
+			_ = l.Close() // its server closed it already
+		}
+	}
+	if d.mirror != nil {
+		errs = append(errs, d.mirror.Close())
+	}
+	if d.evaluator != nil {
+		d.evaluator.Close()
+	}
+	if d.store != nil {
+		errs = append(errs, d.store.Close())
+	}
+	if err := errors.Join(errs...); err != nil {
+		d.log.Error("close", "error", err)
+	}
+}
+
+// announce tells the command line where the daemon is.
+func (d *daemon) announce() error {
+	data, err := json.Marshal(address{Web: d.webListener.Addr().String(), XDS: d.xdsListener.Addr().String(), PID: os.Getpid()})
+	if err != nil {
+		return err
+	}
+	file := filepath.Join(d.settings.State, addressFile)
+	if err := os.WriteFile(file+".new", data, 0o600); err != nil {
+		return fmt.Errorf("write %s: %w", addressFile, err)
+	}
+	return os.Rename(file+".new", file)
+}
+
+// token is what the command line shows to be who owns the state folder. It is made once.
+func (d *daemon) token() (secret.Value, error) {
+	file := filepath.Join(d.settings.State, tokenFile)
+	data, err := os.ReadFile(file)
+	if errors.Is(err, os.ErrNotExist) {
+		var random [32]byte
+		_, _ = rand.Read(random[:]) // never fails
+		data = []byte(hex.EncodeToString(random[:]))
+		err = os.WriteFile(file, data, 0o600)
+	}
+	if err != nil {
+		return secret.Value{}, fmt.Errorf("read the token of the state folder: %w", err)
+	}
+	return secret.New(strings.TrimSpace(string(data))), nil
+}

@@ -1,0 +1,50 @@
+package reconciler
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/edgewright/edgewright/render/resource"
+)
+
+// restore reads what a loop before this one has left, and serves the releases at once: proxies need nothing else of it. Calls whose
+// outcome is not in the journal are in doubt until their zone was listed.
+func (l *loop) restore(ctx context.Context) (err error) {
+	if l.owned, err = l.Books.Inventory.All(ctx); err != nil {
+		return fmt.Errorf("read inventory: %w", err)
+	}
+	if l.approvals, err = l.Books.Approvals.All(ctx); err != nil {
+		return fmt.Errorf("read approvals: %w", err)
+	}
+	if l.edge, _, err = l.Books.LastGood.Read(ctx); err != nil {
+		return fmt.Errorf("read last good declarations: %w", err)
+	}
+	if l.edge.Platform.Name != "" {
+		l.declare(l.edge.Platform)
+	}
+	releases, err := l.Books.Releases.All(ctx)
+	if err != nil {
+		return fmt.Errorf("read releases: %w", err)
+	}
+	for _, stored := range releases {
+		f := &fleet{release: stored.Release, version: stored.Version, snapshot: stored.Release.Snapshot(l.Now())}
+		l.releases[stored.Release.Fleet] = f
+		if err := l.serve(ctx, f); err != nil {
+			return err
+		}
+	}
+	open, err := l.Books.Journal.Open(ctx)
+	if err != nil {
+		return fmt.Errorf("read journal: %w", err)
+	}
+	for _, intent := range open {
+		l.flights[intent.ID] = flight{intent: intent, started: l.Now(), doubt: intent.Token == "", ask: l.Now()}
+		l.Log.Info("a call of the last run is open", "intent", intent.ID, "taken", intent.Token != "")
+	}
+	for key := range l.owned {
+		if key.Kind == resource.DNSRecord {
+			l.zone(key.Scope)
+		}
+	}
+	return nil
+}

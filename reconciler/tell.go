@@ -1,0 +1,191 @@
+package reconciler
+
+import (
+	"bytes"
+	"context"
+	"time"
+
+	"github.com/edgewright/edgewright/reconciler/forge"
+	"github.com/edgewright/edgewright/reconciler/plan"
+	"github.com/edgewright/edgewright/render/resource"
+	"github.com/edgewright/edgewright/schema"
+)
+
+// tellEvery is how often reviews and the view are made at most, while things change.
+const tellEvery = 100 * time.Millisecond
+
+// tell makes the plans of the open pulls, the reviews and the view, when something changed since.
+func (l *loop) tell(now time.Time) {
+	if !l.stale {
+		return
+	}
+	if due := l.told.Add(tellEvery); now.Before(due) {
+		l.alarm("tell", due)
+		return
+	}
+	l.told, l.stale = now, false
+	l.planPulls(l.ctx)
+	if l.Forge != nil && l.loaded {
+		l.review()
+	}
+	l.show(now)
+}
+
+// review hands out what there is to say about each open pull, each merged one and the tip of the branch.
+func (l *loop) review() {
+	for _, n := range sortedKeys(l.pulls) {
+		p := l.pulls[n]
+		if p.base != l.tip.Hash {
+			continue // it is being evaluated against the new tip
+		}
+		one := posting{target: forge.Target{Pull: n, SHA: p.pull.Head}, review: l.reviewPull(p), plan: &p.plan}
+		one.steady = forge.Steady(one.review.Comment())
+		l.posts.put(one)
+	}
+	for _, n := range sortedKeys(l.merged) {
+		f := l.merged[n]
+		one := posting{target: forge.Target{Pull: n, SHA: f.pull.Head}, review: l.reviewMerged(f)}
+		one.steady = forge.Steady(one.review.Comment())
+		l.posts.put(one)
+	}
+	tip := posting{target: forge.Target{SHA: l.tip.Hash, CheckOnly: true, Background: true}, review: l.reviewTip()}
+	tip.steady = forge.Steady(tip.review.Comment())
+	l.posts.put(tip)
+}
+
+func (l *loop) reviewPull(p *pull) forge.Review {
+	r := forge.Review{Head: p.pull.Head, Base: l.tip.Hash, Tree: p.tree, StatusURL: l.StatusURL}
+	if p.conflict != "" {
+		r.State, r.Note = forge.Refused, "This cannot be merged: "+p.conflict+"."
+		return r
+	}
+	r.Digest, r.Steps, r.Problems = p.plan.Digest, forge.StepsOf(p.plan.Steps), p.problems
+	r.Vetoes, r.Clashes, r.Unknown = p.vetoes, p.clashes, p.unknown
+	r.Observed = l.observedFor(p.plan.Steps)
+	return r
+}
+
+func (l *loop) reviewMerged(f *followed) forge.Review {
+	r := forge.Review{Head: f.pull.Head, Tree: f.plan.Tree, Digest: f.plan.Digest, Commit: f.commit,
+		CommitToServed: f.served, StatusURL: l.StatusURL, Observed: l.observedFor(f.plan.Steps)}
+	for _, s := range f.plan.Steps {
+		r.Steps = append(r.Steps, l.stepOf(s))
+	}
+	l.progress(&r)
+	return r
+}
+
+// reviewTip is what the check on the newest commit of the branch says, however the commit came there.
+func (l *loop) reviewTip() forge.Review {
+	r := forge.Review{Head: l.tip.Hash, Tree: l.tree, Commit: l.tip.Hash, CommitToServed: l.served, StatusURL: l.StatusURL}
+	for _, key := range sortedKeysFunc(l.shown, resource.Key.Compare) {
+		r.Steps = append(r.Steps, l.stepOf(l.shown[key]))
+	}
+	r.Digest = plan.Digest(l.tree, stepsOf(r.Steps))
+	if r.Problems = l.problems; len(r.Problems) > 0 {
+		for _, id := range sortedKeys(l.held) {
+			r.Held = append(r.Held, forge.Held{Service: id, Why: l.held[id]})
+		}
+		return r
+	}
+	l.progress(&r)
+	return r
+}
+
+// progress says how far the steps of a review are.
+func (l *loop) progress(r *forge.Review) {
+	r.State = forge.Applied
+	for _, s := range r.Steps {
+		switch {
+		case s.Status == forge.StepApproval:
+			r.State = forge.Waiting
+			_, r.Digest = l.pending()
+			r.Vetoes = l.vetoes
+			return
+		case s.Status != forge.StepDone:
+			r.State = forge.Applying
+		}
+	}
+}
+
+// stepOf says how far a step is that a commit asked for.
+func (l *loop) stepOf(s plan.Step) forge.Step {
+	pending, differs := l.steps[s.Key]
+	switch {
+	case l.inFlight(s.Key):
+		return forge.Step{Step: s, Status: forge.StepApplying}
+	case differs && pending.ID() == s.ID():
+		return forge.Step{Step: s, Status: statusWords[l.status[s.Key].State], Why: l.status[s.Key].Why}
+	case differs:
+		return forge.Step{Step: s, Status: forge.StepWaits, Why: "something else came in between: " + l.status[s.Key].Why}
+	case l.unknown[s.Key]:
+		return forge.Step{Step: s, Status: forge.StepWaits, Why: "its zone cannot be listed"}
+	}
+	if clash, is := l.clashes[s.Key]; is {
+		return forge.Step{Step: s, Status: forge.StepFailed, Why: clash.Message + "; " + clash.Unblock}
+	}
+	if isEnvoy(s.Key) {
+		return l.servedStep(s)
+	}
+	return forge.Step{Step: s, Status: forge.StepDone}
+}
+
+var statusWords = map[State]forge.StepStatus{
+	Ready: forge.Pending, Applying: forge.StepApplying, Waits: forge.StepWaits, Approval: forge.StepApproval, Vetoed: forge.StepApproval,
+	Clashes: forge.StepFailed, Failing: forge.StepFailed,
+}
+
+// servedStep says whether every proxy has what a step of a release says.
+func (l *loop) servedStep(s plan.Step) forge.Step {
+	f := l.releases[fleetOf(s.Key.Scope)]
+	id := schema.ServiceID(s.Key.Name)
+	if f == nil || s.Key.Kind == resource.EnvoyFleet || s.Verb == plan.Delete {
+		return forge.Step{Step: s, Status: forge.StepDone}
+	}
+	e := f.release.Services[id]
+	switch version, ok := l.Proxies.Acknowledged(f.release.Fleet, id); {
+	case !bytes.Equal(e.Spec, s.After):
+		return forge.Step{Step: s, Status: forge.StepDone} // a later commit has changed it again
+	case e.Refused == e.Content && e.Content != "":
+		return forge.Step{Step: s, Status: forge.StepFailed, Why: "Envoy refused it: " + e.Why}
+	case !ok && e.Good == e.Content:
+		return forge.Step{Step: s, Status: forge.StepDone} // all had it; none is connected now, or one more is still coming up
+	case !ok:
+		return forge.Step{Step: s, Status: forge.StepApplying, Why: "not every proxy has it yet"}
+	case version != e.Version() && e.Good != e.Content:
+		return forge.Step{Step: s, Status: forge.StepApplying, Why: "not every proxy has it yet"}
+	}
+	return forge.Step{Step: s, Status: forge.StepDone}
+}
+
+// takePosted notes that people can see a plan.
+func (l *loop) takePosted(ctx context.Context, m posted) {
+	l.forgeError = nil
+	if m.plan.Digest == "" {
+		return
+	}
+	m.plan.Posted = true
+	if err := l.Books.Plans.Put(ctx, m.plan); err != nil {
+		l.Log.Error("store posted plan", "pull", m.plan.Pull, "error", err)
+	}
+}
+
+func (l *loop) observedFor(steps []plan.Step) map[resource.Scope]time.Time {
+	taken := map[resource.Scope]time.Time{}
+	for _, s := range steps {
+		if z := l.zones[s.Key.Scope]; z != nil && z.snapshot != nil {
+			taken[s.Key.Scope] = z.snapshot.Taken
+		}
+	}
+	return taken
+}
+
+func stepsOf(steps []forge.Step) []plan.Step {
+	out := make([]plan.Step, len(steps))
+	for i, s := range steps {
+		out[i] = s.Step
+	}
+	return out
+}
+
+func isEnvoy(key resource.Key) bool { return key.Kind != resource.DNSRecord }

@@ -1,0 +1,124 @@
+package xds
+
+import (
+	"cmp"
+	"slices"
+
+	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+
+	"github.com/edgewright/edgewright/schema"
+)
+
+// wanted are the clusters that the stream needs for a service: for what it is to serve, for what it serves or would go back
+// to, and for what its buckets may still hold.
+func (t *stream) wanted(id schema.ServiceID) map[string]*discoveryv3.Resource {
+	out := map[string]*discoveryv3.Resource{}
+	add := func(v *version) {
+		if v == nil {
+			return
+		}
+		for _, c := range v.clusters {
+			out[c.Name] = c
+		}
+	}
+	for name := range t.touch[id] {
+		if b := t.buckets[name]; b != nil {
+			for _, c := range b.may {
+				add(c.of(id))
+			}
+		}
+	}
+	add(t.served[id].version)
+	add(t.own[id])
+	next := t.goals[id].version
+	if next == nil {
+		return out
+	}
+	for _, c := range next.clusters {
+		if _, there := t.warmed[id][c.Name]; there || t.allowed(id) {
+			out[c.Name] = c
+		}
+	}
+	return out
+}
+
+// clustersAnswer adds what services need and prunes what they no longer do.
+func (t *stream) clustersAnswer() *response {
+	out := &response{owners: map[string]*version{}}
+	for id := range t.stale {
+		t.clustersOf(id, out)
+	}
+	t.stale = map[schema.ServiceID]struct{}{}
+	if len(t.strays) > 0 && t.calm {
+		for name := range t.strays {
+			out.removed = append(out.removed, name)
+		}
+		t.strays = nil
+	}
+	slices.SortFunc(out.added, func(a, b *discoveryv3.Resource) int { return cmp.Compare(a.Name, b.Name) })
+	slices.Sort(out.removed)
+	return out
+}
+
+func (t *stream) clustersOf(id schema.ServiceID, out *response) {
+	wanted, there := t.wanted(id), t.warmed[id]
+	for name, c := range wanted {
+		if _, sent := there[name]; sent {
+			continue
+		}
+		if there == nil {
+			there = map[string]bool{}
+			t.warmed[id] = there
+		}
+		had := t.strays[name] && t.clusters.has[name] == c.Version
+		delete(t.strays, name)
+		if there[name] = had; had {
+			continue
+		}
+		out.added = append(out.added, c)
+		out.owners[name] = cmp.Or(t.goals[id].version, t.served[id].version, &version{Service: Service{ID: id}})
+	}
+	for name := range there {
+		if wanted[name] == nil && t.calm {
+			out.removed = append(out.removed, name)
+			delete(there, name)
+		}
+	}
+	if len(there) == 0 {
+		delete(t.warmed, id)
+	}
+}
+
+// clustersThere notes which clusters of an answer the proxy has taken.
+func (t *stream) clustersThere(out *response, but map[string]bool) {
+	for _, c := range out.added {
+		id := out.owners[c.Name].ID
+		there, sent := t.warmed[id]
+		if !sent {
+			continue
+		}
+		if but[c.Name] {
+			delete(there, c.Name)
+			delete(t.clusters.has, c.Name)
+			t.stale[id] = struct{}{}
+			continue
+		}
+		if _, still := there[c.Name]; still {
+			there[c.Name] = true
+		}
+	}
+}
+
+// ready tells whether the proxy has every cluster of a version.
+func (t *stream) ready(v *version) bool {
+	if v == nil {
+		return true
+	}
+	there := t.warmed[v.ID]
+	for _, c := range v.clusters {
+		if !there[c.Name] {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,71 @@
+package xds
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+
+	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/edgewright/edgewright/render/envoy"
+	"github.com/edgewright/edgewright/schema"
+)
+
+// frame is what the proxies of a fleet have in common: where they listen, and the scopes that lead to the buckets.
+// It is never changed.
+type frame struct {
+	fleet  schema.Fleet
+	layout envoy.Layout
+	scopes map[string]*discoveryv3.Resource
+	routes map[string]place // by route configuration
+}
+
+type place struct {
+	exposure schema.Exposure
+	bucket   string
+}
+
+func newFrame(fleet schema.Fleet, layout envoy.Layout) *frame {
+	f := &frame{fleet: fleet, layout: layout, scopes: map[string]*discoveryv3.Resource{}, routes: map[string]place{}}
+	for _, l := range fleet.Listeners {
+		for _, s := range envoy.Scopes(l.Exposure, layout) {
+			f.scopes[s.Name] = resource(scopeType, s.Name, marshal(s))
+		}
+		for _, b := range layout.BucketNames() {
+			f.routes[layout.RouteName(l.Exposure, b)] = place{l.Exposure, b}
+		}
+	}
+	return f
+}
+
+func (f *frame) same(fleet schema.Fleet, layout envoy.Layout) bool {
+	return f.layout == layout && slices.Equal(f.fleet.Listeners, fleet.Listeners)
+}
+
+// listeners are those of one proxy: it may say where it binds each exposure, and then has no others.
+func (f *frame) listeners(bind map[schema.Exposure]netip.AddrPort) map[string]*discoveryv3.Resource {
+	out := map[string]*discoveryv3.Resource{}
+	for _, l := range f.fleet.Listeners {
+		at := netip.AddrPortFrom(netip.IPv4Unspecified(), uint16(l.Port))
+		if bind != nil {
+			own, ok := bind[l.Exposure]
+			if !ok {
+				continue
+			}
+			at = own
+		}
+		name := envoy.ListenerName(l)
+		out[name] = resource(listenerType, name, marshal(envoy.Listener(f.fleet, l, f.layout, at)))
+	}
+	return out
+}
+
+// marshal encodes what is ours. It panics on what cannot be encoded, which is a fault of the program.
+func marshal(m proto.Message) []byte {
+	data, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)
+	if err != nil {
+		panic(fmt.Sprintf("encode %T: %v", m, err))
+	}
+	return data
+}

@@ -1,0 +1,73 @@
+package xds
+
+import (
+	"fmt"
+	"net/netip"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/edgewright/edgewright/schema"
+)
+
+// Bounds of what a proxy may send: nobody vouches for it.
+const (
+	maxStreams  = 1000
+	maxNode     = 256       // bytes of a node's id, and of its fleet
+	maxMetadata = 64 << 10  // bytes
+	maxNames    = 100_000   // of one type on one stream
+	maxName     = 1024      // bytes
+	maxMessage  = 4 << 20   // bytes received
+	maxWhy      = 300       // bytes kept of a refusal
+	maxError    = 256 << 10 // bytes searched of a refusal
+)
+
+// node is who a stream says it is, in its first request.
+type node struct {
+	id    string
+	fleet schema.FleetID
+	envoy string
+	bind  map[schema.Exposure]netip.AddrPort // nil: where the fleet says
+}
+
+func identify(n *corev3.Node) (node, error) {
+	switch {
+	case n.GetId() == "":
+		return node{}, status.Error(codes.InvalidArgument, "the first request has no node.id")
+	case len(n.GetId()) > maxNode || len(n.GetCluster()) > maxNode:
+		return node{}, status.Errorf(codes.InvalidArgument, "node.id or node.cluster is longer than %d bytes", maxNode)
+	case proto.Size(n.GetMetadata()) > maxMetadata:
+		return node{}, status.Errorf(codes.InvalidArgument, "node.metadata is larger than %d bytes", maxMetadata)
+	}
+	bind, err := binds(n)
+	if err != nil {
+		return node{}, status.Error(codes.InvalidArgument, err.Error())
+	}
+	return node{id: n.GetId(), fleet: schema.FleetID(n.GetCluster()), envoy: versionOf(n), bind: bind}, nil
+}
+
+// binds reads metadata {listen: {<exposure>: "address:port"}}.
+func binds(n *corev3.Node) (map[schema.Exposure]netip.AddrPort, error) {
+	listen, ok := n.GetMetadata().GetFields()["listen"]
+	if !ok {
+		return nil, nil
+	}
+	out := map[schema.Exposure]netip.AddrPort{}
+	for exposure, v := range listen.GetStructValue().GetFields() {
+		at, err := netip.ParseAddrPort(v.GetStringValue())
+		if err != nil {
+			return nil, fmt.Errorf("read node.metadata.listen.%.40s: %w", exposure, err)
+		}
+		out[schema.Exposure(exposure)] = at
+	}
+	return out, nil
+}
+
+func versionOf(n *corev3.Node) string {
+	if v := n.GetUserAgentBuildVersion().GetVersion(); v != nil {
+		return fmt.Sprintf("%d.%d.%d", v.GetMajorNumber(), v.GetMinorNumber(), v.GetPatch())
+	}
+	return fmt.Sprintf("%.40s", n.GetUserAgentVersion())
+}

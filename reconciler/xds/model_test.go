@@ -1,0 +1,388 @@
+package xds
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	"google.golang.org/genproto/googleapis/rpc/status"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/test/bufconn"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/edgewright/edgewright/render/envoy"
+	"github.com/edgewright/edgewright/schema"
+)
+
+var layout = envoy.Layout{Generation: 1, Buckets: 32}
+
+func fleetOf(id schema.FleetID) schema.Fleet {
+	return schema.Fleet{ID: id, Listeners: []schema.Listener{{Exposure: "public", Port: 80}}}
+}
+
+// declared is a service whose one backend is at a port: another port is another cluster.
+func declared(t testing.TB, id string, port uint16, hosts ...schema.Hostname) Service {
+	t.Helper()
+	return declaredAt(t, id, netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port), hosts...)
+}
+
+func declaredAt(t testing.TB, id string, at netip.AddrPort, hosts ...schema.Hostname) Service {
+	t.Helper()
+	s := schema.Service{
+		ID: schema.ServiceID(id), Exposure: "public", Hosts: hosts,
+		Backends: []schema.Backend{{ID: "b", Location: schema.Addresses([]netip.AddrPort{at})}},
+		Routes:   []schema.Route{{Name: "all", Action: schema.Forward{To: []schema.Destination{{Backend: "b", Weight: 100}}}}},
+	}
+	u, _, err := envoy.Render(fleetOf("edge"), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Service{ID: s.ID, Version: u.Hash()[:12], Unit: u}
+}
+
+// bad makes a service's virtual host one that a proxy refuses: its first route has a regular expression that does not compile.
+func bad(t testing.TB, s Service) Service {
+	t.Helper()
+	v := &routev3.VirtualHost{}
+	if err := proto.Unmarshal(s.Unit.VirtualHost, v); err != nil {
+		t.Fatal(err)
+	}
+	v.Routes[0].Match = &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_SafeRegex{SafeRegex: regex("(")}}
+	data, err := proto.MarshalOptions{Deterministic: true}.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Unit.VirtualHost, s.Version = data, "bad-"+s.Version
+	return s
+}
+
+func release(services ...Service) Release {
+	r := Release{Fleet: fleetOf("edge"), Layout: layout, Services: map[schema.ServiceID]Service{}}
+	for _, s := range services {
+		r.Services[s.ID] = s
+	}
+	return r
+}
+
+func newTestServer(t *testing.T) (*Server, *grpc.ClientConn) {
+	t.Helper()
+	s := New(slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError})), time.Now)
+	s.grace = 50 * time.Millisecond
+	l, g := bufconn.Listen(1<<20), NewGRPC()
+	s.Register(g)
+	go func() { _ = g.Serve(l) }()
+	t.Cleanup(g.Stop)
+	conn, err := grpc.NewClient("passthrough:///xds", grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return l.DialContext(ctx) }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return s, conn
+}
+
+// client speaks the protocol and no more.
+type client struct {
+	t      *testing.T
+	stream discoveryv3.AggregatedDiscoveryService_DeltaAggregatedResourcesClient
+	got    chan *discoveryv3.DeltaDiscoveryResponse
+	end    chan error
+	close  context.CancelFunc
+}
+
+func connect(t *testing.T, conn *grpc.ClientConn) *client {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	stream, err := discoveryv3.NewAggregatedDiscoveryServiceClient(conn).DeltaAggregatedResources(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &client{t: t, stream: stream, got: make(chan *discoveryv3.DeltaDiscoveryResponse, 100), end: make(chan error, 1), close: cancel}
+	t.Cleanup(cancel)
+	go func() {
+		for {
+			r, err := stream.Recv()
+			if err != nil {
+				c.end <- err
+				return
+			}
+			c.got <- r
+		}
+	}()
+	return c
+}
+
+func nodeNamed(id, fleet string) *corev3.Node { return &corev3.Node{Id: id, Cluster: fleet} }
+
+func (c *client) ask(r *discoveryv3.DeltaDiscoveryRequest) {
+	if err := c.stream.Send(r); err != nil {
+		c.t.Logf("send: %v", err)
+	}
+}
+
+func (c *client) next(url string) *discoveryv3.DeltaDiscoveryResponse {
+	c.t.Helper()
+	select {
+	case r := <-c.got:
+		if r.TypeUrl != url {
+			c.t.Fatalf("answer of %s %v, want %s", r.TypeUrl, resourceNames(r), url)
+		}
+		return r
+	case err := <-c.end:
+		c.t.Fatalf("stream ended: %v", err)
+	case <-time.After(5 * time.Second):
+		c.t.Fatalf("no answer of %s", url)
+	}
+	return nil
+}
+
+func (c *client) silent() {
+	c.t.Helper()
+	select {
+	case r := <-c.got:
+		c.t.Fatalf("answer of %s %v, want none", r.TypeUrl, resourceNames(r))
+	case err := <-c.end:
+		c.t.Fatalf("stream ended: %v", err)
+	case <-time.After(60 * time.Millisecond):
+	}
+}
+
+func (c *client) ack(r *discoveryv3.DeltaDiscoveryResponse) {
+	c.ask(&discoveryv3.DeltaDiscoveryRequest{TypeUrl: r.TypeUrl, ResponseNonce: r.Nonce})
+}
+
+func (c *client) nack(r *discoveryv3.DeltaDiscoveryResponse, why string) {
+	c.ask(&discoveryv3.DeltaDiscoveryRequest{TypeUrl: r.TypeUrl, ResponseNonce: r.Nonce, ErrorDetail: &status.Status{Code: 13, Message: why}})
+}
+
+func resourceNames(r *discoveryv3.DeltaDiscoveryResponse) []string {
+	var out []string
+	for _, a := range r.Resources {
+		out = append(out, a.Name)
+	}
+	for _, name := range r.RemovedResources {
+		out = append(out, "-"+name)
+	}
+	return out
+}
+
+// model is a proxy that keeps what it is sent, as Envoy does, and notes every breach of what a proxy must be able to rely on.
+type model struct {
+	*client
+	fleet  string
+	slow   time.Duration
+	again  bool // refused content may come again
+	mu     sync.Mutex
+	has    map[string]map[string]*discoveryv3.Resource // by type
+	routes map[string]*routev3.RouteConfiguration
+	nacks  int
+	sure   map[string]bool // by name and version: refused on its own, so that the server must know which it was
+	breach []string
+}
+
+func newModel(t *testing.T, conn *grpc.ClientConn, id string) *model {
+	t.Helper()
+	m := &model{
+		fleet: "edge", has: map[string]map[string]*discoveryv3.Resource{}, routes: map[string]*routev3.RouteConfiguration{},
+		sure: map[string]bool{},
+	}
+	m.start(t, conn, id)
+	return m
+}
+
+// start opens a stream, and tells what the proxy has.
+func (m *model) start(t *testing.T, conn *grpc.ClientConn, id string) {
+	t.Helper()
+	m.client = connect(t, conn)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for n, url := range []string{clusterType, listenerType, scopeType, routeType} {
+		r := &discoveryv3.DeltaDiscoveryRequest{TypeUrl: url, InitialResourceVersions: map[string]string{}}
+		for name, has := range m.has[url] {
+			r.InitialResourceVersions[name] = has.Version
+		}
+		if n == 0 {
+			r.Node = nodeNamed(id, m.fleet)
+		}
+		if url == routeType {
+			if r.ResourceNamesSubscribe = m.wantedRoutes(); len(r.ResourceNamesSubscribe) == 0 {
+				continue
+			}
+		}
+		m.ask(r)
+	}
+	go m.follow(m.client)
+}
+
+func (m *model) wantedRoutes() []string {
+	var out []string
+	for _, s := range m.has[scopeType] {
+		scope := &routev3.ScopedRouteConfiguration{}
+		_ = proto.Unmarshal(s.Resource.Value, scope)
+		out = append(out, scope.RouteConfigurationName)
+	}
+	slices.Sort(out)
+	return out
+}
+
+func (m *model) follow(c *client) {
+	for {
+		select {
+		case r := <-c.got:
+			time.Sleep(m.slow)
+			if why := m.apply(r); why != "" {
+				c.nack(r, why)
+				continue
+			}
+			c.ack(r)
+			if r.TypeUrl == scopeType {
+				c.ask(&discoveryv3.DeltaDiscoveryRequest{TypeUrl: routeType, ResourceNamesSubscribe: m.names()})
+			}
+		case <-c.end:
+			return
+		}
+	}
+}
+
+func (m *model) names() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.wantedRoutes()
+}
+
+// apply takes the good resources of an answer and tells what is wrong with the others, like Envoy: without a name.
+func (m *model) apply(r *discoveryv3.DeltaDiscoveryResponse) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	has, why := m.has[r.TypeUrl], ""
+	if has == nil {
+		has = map[string]*discoveryv3.Resource{}
+		m.has[r.TypeUrl] = has
+	}
+	for _, name := range r.RemovedResources {
+		delete(has, name)
+	}
+	for _, a := range r.Resources {
+		if r.TypeUrl == routeType {
+			if why = m.check(a); why != "" {
+				m.nacks++
+				if m.sure[a.Name+a.Version] && !m.again {
+					m.breach = append(m.breach, "refused content sent again: "+a.Name)
+				}
+				m.sure[a.Name+a.Version] = len(r.Resources) == 1
+				break // the rest of the answer is not looked at
+			}
+		}
+		has[a.Name] = a
+	}
+	m.verify()
+	return why
+}
+
+func (m *model) check(a *discoveryv3.Resource) string {
+	rc := &routev3.RouteConfiguration{}
+	if err := proto.Unmarshal(a.Resource.Value, rc); err != nil {
+		return err.Error()
+	}
+	seen := map[string]bool{}
+	for _, v := range rc.VirtualHosts {
+		for _, d := range v.Domains {
+			if seen[d] {
+				m.breach = append(m.breach, "domain twice: "+d)
+			}
+			seen[d] = true
+		}
+		for _, route := range v.Routes {
+			if route.GetMatch().GetSafeRegex().GetRegex() == "(" {
+				return "missing )"
+			}
+		}
+	}
+	m.routes[a.Name] = rc
+	return ""
+}
+
+// verify looks for routes that lead to clusters that are not there.
+func (m *model) verify() {
+	for name, rc := range m.routes {
+		for _, v := range rc.VirtualHosts {
+			for _, route := range v.Routes {
+				c := route.GetRoute().GetCluster()
+				if c != "" && m.has[clusterType][c] == nil {
+					m.breach = append(m.breach, fmt.Sprintf("%s leads to %s, which is not there", name, c))
+				}
+			}
+		}
+	}
+}
+
+// placed tells which service answers for each host, by its cluster.
+func (m *model) placed() map[string]string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	out := map[string]string{}
+	for _, rc := range m.routes {
+		for _, v := range rc.VirtualHosts {
+			for _, d := range v.Domains {
+				if c := clusterOf(v); d != "*" {
+					out[d] = c
+				}
+			}
+		}
+	}
+	return out
+}
+
+func clusterOf(v *routev3.VirtualHost) string {
+	for _, r := range v.Routes {
+		if c := r.GetRoute().GetCluster(); c != "" {
+			return c
+		}
+	}
+	return ""
+}
+
+func (m *model) clusters() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Sorted(maps.Keys(m.has[clusterType]))
+}
+
+func (m *model) sound() {
+	m.t.Helper()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.breach) > 0 {
+		m.t.Fatalf("breaches: %s", strings.Join(m.breach, "\n"))
+	}
+}
+
+// eventually waits until what is awaited holds.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {
+		if ok() {
+			return
+		}
+	}
+	t.Fatalf("%s: not within 10s", what)
+}
+
+func acknowledgedAs(s *Server, want Service) func() bool {
+	return func() bool {
+		v, ok := s.Acknowledged("edge", want.ID)
+		return ok && v == want.Version
+	}
+}

@@ -1,0 +1,310 @@
+package xds
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+
+	"github.com/edgewright/edgewright/schema"
+)
+
+// unit are services that can only be tried together.
+type unit []schema.ServiceID
+
+// group are the units that are tried in one go.
+type group struct {
+	units []unit
+	in    map[schema.ServiceID]string // with the versions that were refused
+	after *group                      // was refused together with this one: if it is good alone, this one is not
+}
+
+func newGroup(units []unit, blame blame, after *group) *group {
+	g := &group{units: units, in: map[schema.ServiceID]string{}, after: after}
+	for _, u := range units {
+		for _, id := range u {
+			g.in[id] = ""
+			if v := blame[id]; v != nil {
+				g.in[id] = v.Version
+			}
+		}
+	}
+	return g
+}
+
+// blame is what a proxy may have meant by a refusal.
+type blame map[schema.ServiceID]*version
+
+// guilty tells whether a group need not be tried: together with what was just found good, it is what was refused before.
+func (t *stream) guilty(g *group) bool {
+	if g.after == nil {
+		return false
+	}
+	for id, version := range g.after.in {
+		if own := t.own[id]; own == nil || own.Version != version {
+			return false
+		}
+	}
+	for id, version := range g.in {
+		if next := t.goals[id].version; next == nil || next.Version != version {
+			return false
+		}
+	}
+	return true
+}
+
+// allowed tells whether a service may be changed now: while a culprit is sought, only those that are tried.
+func (t *stream) allowed(id schema.ServiceID) bool {
+	if len(t.trials) == 0 {
+		return true
+	}
+	_, in := t.trials[0].in[id]
+	return in
+}
+
+// nextTrial ends the present trial: what was tried is good.
+func (t *stream) nextTrial() {
+	t.trials = t.trials[1:]
+	if len(t.trials) > 0 && t.guilty(t.trials[0]) {
+		found := blame{}
+		for id := range t.trials[0].in {
+			found[id] = t.goals[id].version
+		}
+		t.try(t.trials[0].units, found, t.why)
+		return
+	}
+	t.lookAgain()
+}
+
+// lookAgain has the clusters of all services looked at that are not what they are to be.
+func (t *stream) lookAgain() {
+	for id := range t.pending {
+		t.stale[id] = struct{}{}
+	}
+}
+
+// refusal takes what a proxy refused out of what it is sent. Envoy has applied the rest, and names what it could not.
+func (t *stream) refusal(l *ledger, out *response, message string) {
+	t.log.Warn("proxy refused", "type", l.url, "why", line(message))
+	t.why = message
+	switch l {
+	case t.clusters:
+		t.clustersRefused(out, message)
+	case t.routes:
+		t.routesRefused(out, message)
+	default:
+		t.packed = nil
+		t.otherRefused(l, out, message)
+	}
+}
+
+// otherRefused notes a refusal of listeners or scopes. They stay as they are until the fleet changes.
+func (t *stream) otherRefused(l *ledger, out *response, message string) {
+	named := slices.DeleteFunc(slices.Clone(out.added), func(r *discoveryv3.Resource) bool { return !strings.Contains(message, r.Name) })
+	if len(named) == 0 {
+		named = out.added[:min(1, len(out.added))]
+	}
+	for _, r := range named {
+		t.fleet.refuseOther(t.seat, l.url, r.Name, r.Version, line(message))
+	}
+}
+
+func (t *stream) clustersRefused(out *response, message string) {
+	named, unnamed := map[string]bool{}, map[string]bool{}
+	owners := blame{}
+	for _, c := range out.added {
+		if strings.Contains(message, c.Name) {
+			named[c.Name] = true
+		} else {
+			unnamed[c.Name] = true
+			owners[out.owners[c.Name].ID] = out.owners[c.Name]
+		}
+	}
+	lost := named
+	unclear := len(named) == 0 || strings.Contains(message, "truncated")
+	if unclear {
+		lost = map[string]bool{}
+		maps.Copy(lost, named)
+		maps.Copy(lost, unnamed)
+	}
+	t.clustersThere(out, lost)
+	for name := range named {
+		t.refuse(out.owners[name], message)
+		delete(owners, out.owners[name].ID)
+	}
+	if !unclear {
+		t.dropTrial()
+		return
+	}
+	var units []unit
+	for _, id := range slices.Sorted(maps.Keys(owners)) {
+		units = append(units, unit{id})
+	}
+	t.try(units, owners, message)
+}
+
+func (t *stream) routesRefused(out *response, message string) {
+	shown := t.shown(out)
+	t.takeBack(out, len(shown) == 0)
+	if len(shown) == 0 {
+		t.otherRefused(t.routes, out, message)
+		return
+	}
+	var suspects, proven []schema.ServiceID
+	named := false
+	for _, id := range slices.Sorted(maps.Keys(shown)) {
+		switch {
+		case names(message, "svc/"+string(id)):
+			t.condemn(id, shown[id], message)
+			named = true
+		case t.fleet.provenAs(shown[id]):
+			proven = append(proven, id)
+		default:
+			suspects = append(suspects, id)
+		}
+	}
+	if named {
+		t.dropTrial()
+		return
+	}
+	seen := map[schema.ServiceID]bool{}
+	first, rest := t.units(proven, seen), t.units(suspects, seen)
+	for id := range seen {
+		t.revert(id)
+	}
+	if len(first) == 0 || len(rest) == 0 {
+		t.try(slices.Concat(first, rest), shown, message)
+		return
+	}
+	t.split(first, rest, shown) // what another proxy has taken is hardly the culprit
+}
+
+// shown are the services that an answer showed the proxy in a version that it had not acknowledged.
+func (t *stream) shown(out *response) blame {
+	shown := blame{}
+	for _, r := range out.added {
+		b := t.buckets[r.Name]
+		if b == nil || len(b.may) == 0 {
+			continue
+		}
+		for _, m := range b.may[len(b.may)-1] {
+			if own := t.own[m.ID]; own == nil || own.Version != m.Version {
+				shown[m.ID] = m.version
+			}
+		}
+	}
+	return shown
+}
+
+// takeBack notes that the proxy refused these buckets. Of a single one it still has what it had; of several it may have taken
+// some.
+func (t *stream) takeBack(out *response, hopeless bool) {
+	for _, r := range out.added {
+		b := t.buckets[r.Name]
+		if b == nil {
+			continue
+		}
+		b.flying, b.doubt = false, true
+		if hopeless {
+			continue // sent again only when it changes
+		}
+		t.dirty[r.Name] = struct{}{}
+		if len(out.added) > 1 || len(b.may) != 2 || !b.known {
+			continue
+		}
+		b.doubt, b.may = false, b.may[:len(b.may)-1]
+		t.routes.has[r.Name] = t.render(r.Name, b.may[len(b.may)-1]).Version
+	}
+}
+
+// units are services with those that could only go together with them.
+func (t *stream) units(of []schema.ServiceID, seen map[schema.ServiceID]bool) []unit {
+	var out []unit
+	for _, id := range of {
+		if seen[id] {
+			continue
+		}
+		tied := unit{id}
+		if len(t.ties[id]) > 1 {
+			tied = t.ties[id]
+		}
+		for _, other := range tied {
+			seen[other] = true
+		}
+		out = append(out, tied)
+	}
+	return out
+}
+
+// try looks for the culprit among units: a single one is it, of several one half is tried and then the other.
+func (t *stream) try(units []unit, shown blame, message string) {
+	if len(units) > 1 {
+		t.split(units[:len(units)/2], units[len(units)/2:], shown)
+		return
+	}
+	for _, u := range units {
+		for _, id := range u {
+			t.condemn(id, shown[id], message)
+		}
+	}
+	t.dropTrial()
+}
+
+// split puts two trials in the place of the present one.
+func (t *stream) split(first, second []unit, shown blame) {
+	one := newGroup(first, shown, nil)
+	t.trials = slices.Concat([]*group{one, newGroup(second, shown, one)}, t.trials[min(1, len(t.trials)):])
+	t.lookAgain()
+}
+
+// dropTrial ends a trial that was refused and whose culprit is found. Others of its group go on.
+func (t *stream) dropTrial() {
+	if len(t.trials) > 0 && len(t.trials[0].units) == 1 {
+		t.trials = t.trials[1:]
+	}
+	t.lookAgain()
+}
+
+// condemn keeps what the proxy refused of a service from being sent again, and goes back to what it had.
+func (t *stream) condemn(id schema.ServiceID, v *version, message string) {
+	t.refuse(v, message)
+	t.revert(id)
+}
+
+// refuse keeps content from being sent again, to any proxy.
+func (t *stream) refuse(v *version, message string) {
+	if v == nil {
+		return
+	}
+	t.log.Warn("content refused", "service", v.ID, "version", v.Version)
+	t.fleet.refuse(t.seat, v, line(message))
+}
+
+// revert makes a service what the proxy last acknowledged of it.
+func (t *stream) revert(id schema.ServiceID) {
+	old, back := t.served[id], t.own[id]
+	t.put(id, goal{back, false})
+	for _, v := range []*version{old.version, back} {
+		if v == nil {
+			continue
+		}
+		for name := range v.buckets {
+			t.dirty[name] = struct{}{}
+		}
+	}
+}
+
+// names tells whether a message holds a name that does not go on.
+func names(message, name string) bool {
+	for {
+		at := strings.Index(message, name)
+		if at < 0 {
+			return false
+		}
+		message = message[at+len(name):]
+		if message == "" || !strings.ContainsAny(message[:1], "abcdefghijklmnopqrstuvwxyz0123456789-_") {
+			return true
+		}
+	}
+}

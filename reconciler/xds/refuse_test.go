@@ -1,0 +1,112 @@
+package xds
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/edgewright/edgewright/schema"
+)
+
+func hostname(h string) schema.Hostname { return schema.Hostname(h) }
+
+func TestRefusal(t *testing.T) {
+	for _, several := range []bool{false, true} {
+		t.Run(fmt.Sprintf("several changed %v", several), func(t *testing.T) { testRefusal(t, several) })
+	}
+}
+
+func testRefusal(t *testing.T, several bool) {
+	s, conn := newTestServer(t)
+	hosts := neighbours(t, 8)
+	made := func(port uint16) []Service {
+		var out []Service
+		for n, h := range hosts {
+			out = append(out, declared(t, fmt.Sprintf("s%d", n), port, hostname(h)))
+		}
+		return out
+	}
+	before, after := made(1), made(2)
+	s.Publish(release(before...))
+	one, two := newModel(t, conn, "one"), newModel(t, conn, "two")
+	for _, b := range before {
+		eventually(t, "first release", acknowledgedAs(s, b))
+	}
+
+	culprit := bad(t, after[3])
+	next := append([]Service{}, before...)
+	if several {
+		next = append([]Service{}, after...)
+	}
+	next[3] = culprit
+	s.Publish(release(next...))
+	for n, one := range next {
+		if n != 3 {
+			eventually(t, "neighbour converges", acknowledgedAs(s, one))
+		}
+	}
+	eventually(t, "culprit is refused", func() bool { return len(s.Refusals()) == 1 })
+	got := s.Refusals()[0]
+	if got.Fleet != "edge" || got.Service != culprit.ID || got.Version != culprit.Version || got.Why != "missing )" {
+		t.Errorf("refusal is %+v", got)
+	}
+	eventually(t, "culprit stays as it was", acknowledgedAs(s, before[3]))
+	for _, m := range []*model{one, two} {
+		if c := m.placed()[hosts[3]]; c != before[3].Unit.Clusters[0].Name {
+			t.Errorf("culprit leads to %q", c)
+		}
+		m.sound()
+	}
+	for _, n := range s.Nodes() {
+		if n.Behind != 1 || n.Acknowledged == n.Published || n.Lag == 0 {
+			t.Errorf("node is %+v, want one service behind", n)
+		}
+	}
+
+	// A proxy that starts later has the last good version of the culprit, and all of the others, without a refusal of its own.
+	three := newModel(t, conn, "three")
+	eventually(t, "three has the last good", func() bool {
+		v, ok := s.Acknowledged("edge", culprit.ID)
+		return ok && v == before[3].Version && three.placed()[hosts[3]] == before[3].Unit.Clusters[0].Name
+	})
+	if three.nacks > 0 {
+		t.Errorf("the later proxy refused %d times", three.nacks)
+	}
+
+	// Published anew it is refused at once; another version clears it.
+	s.Publish(release(next...))
+	if len(s.Refusals()) != 1 {
+		t.Errorf("refusals are %+v", s.Refusals())
+	}
+	next[3] = after[3]
+	s.Publish(release(next...))
+	eventually(t, "mended", acknowledgedAs(s, after[3]))
+	if len(s.Refusals()) != 0 {
+		t.Errorf("refusals are %+v, want none", s.Refusals())
+	}
+	one.sound()
+}
+
+// TestRefusalAtStart has a proxy start, with nothing proven, into a release with two culprits among many.
+func TestRefusalAtStart(t *testing.T) {
+	s, conn := newTestServer(t)
+	var services []Service
+	for n := range 200 {
+		one := declared(t, fmt.Sprintf("s%d", n), 1, hostname(fmt.Sprintf("h%d.test", n)))
+		if n == 50 || n == 151 {
+			one = bad(t, one)
+		}
+		services = append(services, one)
+	}
+	s.Publish(release(services...))
+	m := newModel(t, conn, "one")
+	for n, one := range services {
+		if n != 50 && n != 151 {
+			eventually(t, "neighbour converges", acknowledgedAs(s, one))
+		}
+	}
+	eventually(t, "both are found", func() bool { return len(s.Refusals()) == 2 })
+	m.sound()
+	if m.nacks > 40 {
+		t.Errorf("%d refusals to find two culprits of 200", m.nacks)
+	}
+}

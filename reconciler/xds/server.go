@@ -1,0 +1,159 @@
+package xds
+
+import (
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/edgewright/edgewright/render/envoy"
+	"github.com/edgewright/edgewright/schema"
+)
+
+// Service is what a fleet is served for one service.
+type Service struct {
+	ID      schema.ServiceID
+	Version string            // changes whenever anything else here does
+	Unit    envoy.Unit        // without domains once the service is removed
+	Extra   []schema.Hostname // names that linger
+}
+
+// Release is what a fleet is served.
+type Release struct {
+	Fleet    schema.Fleet
+	Layout   envoy.Layout
+	Services map[schema.ServiceID]Service
+}
+
+// Server serves releases to proxies. It knows a fleet from its first Publish on.
+type Server struct {
+	log     *slog.Logger
+	now     func() time.Time
+	grace   time.Duration // how long a stream whose fleet is not there waits after the first release of any
+	changed chan struct{}
+	unknown atomic.Uint64
+
+	publishing sync.Mutex // one Publish at a time
+	mu         sync.Mutex // guards what follows; never held while a fleet's is taken
+	fleets     map[schema.FleetID]*fleet
+	waiting    map[chan struct{}]bool // streams whose fleet has no release yet
+	streams    int
+}
+
+// New is a server without releases: streams are held open until there is one.
+func New(log *slog.Logger, now func() time.Time) *Server {
+	return &Server{
+		log: log, now: now, grace: 2 * time.Second, changed: make(chan struct{}, 1),
+		fleets: map[schema.FleetID]*fleet{}, waiting: map[chan struct{}]bool{},
+	}
+}
+
+// Publish makes a release the one that the proxies of its fleet are to have. It does not wait for any of them.
+func (s *Server) Publish(r Release) {
+	s.publishing.Lock()
+	defer s.publishing.Unlock()
+	s.mu.Lock()
+	f, known := s.fleets[r.Fleet.ID]
+	s.mu.Unlock()
+	if !known {
+		f = newFleet(r.Fleet.ID, s.now, s.poke)
+	}
+	f.publish(r)
+	s.mu.Lock()
+	s.fleets[r.Fleet.ID] = f
+	for wake := range s.waiting {
+		nudge(wake)
+	}
+	s.mu.Unlock()
+	s.poke()
+}
+
+// Changes is poked when what Acknowledged, Nodes or Refusals tell may have changed.
+func (s *Server) Changes() <-chan struct{} { return s.changed }
+
+// Unknown counts the streams that were turned away because they named a fleet that is not there.
+func (s *Server) Unknown() uint64 { return s.unknown.Load() }
+
+// Register adds the aggregated discovery service.
+func (s *Server) Register(g *grpc.Server) {
+	discoveryv3.RegisterAggregatedDiscoveryServiceServer(g, &service{server: s})
+}
+
+func (s *Server) poke() { nudge(s.changed) }
+
+func nudge(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// find is the fleet of that name, and the names of all.
+func (s *Server) find(id schema.FleetID) (*fleet, []schema.FleetID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.fleets[id], slices.Sorted(maps.Keys(s.fleets))
+}
+
+func (s *Server) all() []*fleet {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := make([]*fleet, 0, len(s.fleets))
+	for _, id := range slices.Sorted(maps.Keys(s.fleets)) {
+		out = append(out, s.fleets[id])
+	}
+	return out
+}
+
+func (s *Server) wait(wake chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.waiting[wake] = true
+}
+
+func (s *Server) waitNoMore(wake chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.waiting, wake)
+}
+
+func (s *Server) enter() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.streams >= maxStreams {
+		return status.Errorf(codes.ResourceExhausted, "%d streams are open, which is the limit", s.streams)
+	}
+	s.streams++
+	return nil
+}
+
+func (s *Server) leave() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.streams--
+}
+
+// service is the server as gRPC calls it.
+type service struct {
+	discoveryv3.UnimplementedAggregatedDiscoveryServiceServer
+	server *Server
+}
+
+func (*service) StreamAggregatedResources(discoveryv3.AggregatedDiscoveryService_StreamAggregatedResourcesServer) error {
+	return status.Error(codes.Unimplemented, "only incremental xDS is served: set ads_config.api_type to DELTA_GRPC in the bootstrap")
+}
+
+func (s *service) DeltaAggregatedResources(g discoveryv3.AggregatedDiscoveryService_DeltaAggregatedResourcesServer) error {
+	if err := s.server.enter(); err != nil {
+		return err
+	}
+	defer s.server.leave()
+	return s.server.serve(g)
+}

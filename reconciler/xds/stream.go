@@ -1,0 +1,192 @@
+package xds
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+	"time"
+
+	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/edgewright/edgewright/schema"
+)
+
+// firstRequest is how long a stream may be silent before it says who it is.
+const firstRequest = 30 * time.Second
+
+// stream is one connected proxy. All of it belongs to the goroutine that runs serve.
+type stream struct {
+	node  node
+	log   *slog.Logger
+	send  func(*discoveryv3.DeltaDiscoveryResponse) error
+	seat  *seat
+	fleet *fleet // nil until the fleet's first release
+	frame *frame
+	nonce int
+
+	clusters, listeners, scopes, routes *ledger
+
+	goals     map[schema.ServiceID]goal
+	served    map[schema.ServiceID]goal     // what its buckets are made from
+	own       map[schema.ServiceID]*version // what it has acknowledged
+	pending   map[schema.ServiceID]struct{} // served is not the goal
+	unsettled map[schema.ServiceID]struct{} // served is not acknowledged
+
+	warmed map[schema.ServiceID]map[string]bool     // cluster sent → acknowledged
+	stale  map[schema.ServiceID]struct{}            // services whose clusters are to be looked at
+	strays map[string]bool                          // clusters that it had before, and nobody wants now
+	touch  map[schema.ServiceID]map[string]struct{} // buckets that hold the service, or may
+	ties   map[schema.ServiceID][]schema.ServiceID  // services that could only switch together
+
+	buckets map[string]*bucket
+	dirty   map[string]struct{} // buckets to be made anew
+	trials  []*group            // suspects of a refusal; only the first group may go on
+	why     string              // of the last refusal
+	warm    bool                // the first clusters are there: routes and listeners may follow
+	calm    bool                // every bucket of the proxy is one that this stream sent: clusters may be pruned
+	packed  *frame              // that of the listeners sent last
+}
+
+func newStream(n node, log *slog.Logger, send func(*discoveryv3.DeltaDiscoveryResponse) error, now time.Time) *stream {
+	type services = map[schema.ServiceID]struct{}
+	return &stream{
+		node: n, log: log, send: send,
+		seat: &seat{
+			node: n, since: now, wake: make(chan struct{}, 1), over: make(chan struct{}), dirty: services{},
+			acked: map[schema.ServiceID]string{}, lacking: map[schema.ServiceID]time.Time{},
+		},
+		clusters: newLedger(clusterType), listeners: newLedger(listenerType), scopes: newLedger(scopeType), routes: newLedger(routeType),
+		goals: map[schema.ServiceID]goal{}, served: map[schema.ServiceID]goal{}, own: map[schema.ServiceID]*version{},
+		pending: services{}, unsettled: services{}, stale: services{},
+		warmed: map[schema.ServiceID]map[string]bool{}, touch: map[schema.ServiceID]map[string]struct{}{},
+		ties: map[schema.ServiceID][]schema.ServiceID{}, buckets: map[string]*bucket{}, dirty: map[string]struct{}{},
+	}
+}
+
+// serve runs one stream to its end.
+func (s *Server) serve(g discoveryv3.AggregatedDiscoveryService_DeltaAggregatedResourcesServer) error {
+	requests, ended := receive(g)
+	var first *discoveryv3.DeltaDiscoveryRequest
+	select {
+	case first = <-requests:
+	case err := <-ended:
+		return err
+	case <-time.After(firstRequest):
+		return status.Errorf(codes.DeadlineExceeded, "no request within %v", firstRequest)
+	}
+	n, err := identify(first.GetNode())
+	if err != nil {
+		s.log.Warn("proxy turned away", "why", err)
+		return err
+	}
+	t := newStream(n, s.log.With("node", n.id, "fleet", n.fleet), g.Send, s.now())
+	defer s.end(t)
+	if err := t.take(first); err != nil {
+		return err
+	}
+	return s.run(g.Context(), t, requests, ended)
+}
+
+func (s *Server) run(ctx context.Context, t *stream, requests <-chan *discoveryv3.DeltaDiscoveryRequest, ended <-chan error) error {
+	s.wait(t.seat.wake)
+	var grace <-chan time.Time
+	for {
+		switch joined, others := s.join(t); {
+		case joined:
+			if err := t.flush(); err != nil {
+				return err
+			}
+		case others != "" && grace == nil:
+			grace = time.After(s.grace)
+		}
+		select {
+		case r := <-requests:
+			if err := t.take(r); err != nil {
+				return err
+			}
+		case <-t.seat.wake:
+		case <-grace:
+			if joined, known := s.join(t); !joined {
+				return s.turnAway(t, known)
+			}
+		case <-t.seat.over:
+			t.log.Warn("stream ended: the same node came again")
+			return status.Errorf(codes.Aborted, "node %s has opened another stream", t.node.id)
+		case err := <-ended:
+			return err
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// receive reads requests until the stream ends.
+func receive(g discoveryv3.AggregatedDiscoveryService_DeltaAggregatedResourcesServer) (<-chan *discoveryv3.DeltaDiscoveryRequest, <-chan error) {
+	requests, ended := make(chan *discoveryv3.DeltaDiscoveryRequest), make(chan error, 1)
+	go func() {
+		for {
+			r, err := g.Recv()
+			if err != nil {
+				ended <- err
+				return
+			}
+			select {
+			case requests <- r:
+			case <-g.Context().Done():
+				return
+			}
+		}
+	}()
+	return requests, ended
+}
+
+// join seats the stream once its fleet has a release, and else tells which fleets have one.
+func (s *Server) join(t *stream) (joined bool, others string) {
+	if t.fleet != nil {
+		return true, ""
+	}
+	f, known := s.find(t.node.fleet)
+	if f == nil {
+		names := make([]string, 0, len(known))
+		for _, id := range known {
+			names = append(names, string(id))
+		}
+		return false, strings.Join(names, ", ")
+	}
+	s.waitNoMore(t.seat.wake)
+	t.fleet = f
+	f.join(t.seat)
+	t.log.Info("proxy connected", "envoy", t.node.envoy)
+	return true, ""
+}
+
+func (s *Server) turnAway(t *stream, known string) error {
+	s.unknown.Add(1)
+	t.log.Warn("proxy turned away: its fleet is not there", "known", known)
+	return status.Errorf(codes.NotFound, "no fleet called %q; known: %s", t.node.fleet, known)
+}
+
+func (s *Server) end(t *stream) {
+	s.waitNoMore(t.seat.wake)
+	if t.fleet != nil {
+		t.fleet.part(t.seat)
+	}
+}
+
+// answer sends a response, and notes it as under way.
+func (t *stream) answer(l *ledger, r *response) error {
+	t.nonce++
+	r.nonce = strconv.Itoa(t.nonce)
+	l.sent(r)
+	err := t.send(&discoveryv3.DeltaDiscoveryResponse{
+		TypeUrl: l.url, Nonce: r.nonce, Resources: r.added, RemovedResources: r.removed,
+	})
+	if err != nil {
+		return fmt.Errorf("send to node %s: %w", t.node.id, err)
+	}
+	return nil
+}

@@ -1,0 +1,66 @@
+package xds
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"slices"
+	"time"
+
+	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	"google.golang.org/protobuf/types/known/anypb"
+
+	"github.com/edgewright/edgewright/render/envoy"
+	"github.com/edgewright/edgewright/schema"
+)
+
+// The types served. Each proxy asks for all but the routes by wildcard.
+const (
+	clusterType  = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
+	listenerType = "type.googleapis.com/envoy.config.listener.v3.Listener"
+	scopeType    = "type.googleapis.com/envoy.config.route.v3.ScopedRouteConfiguration"
+	routeType    = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration"
+)
+
+// version is a service as published at one time, encoded once for all streams. It is never changed.
+type version struct {
+	Service
+	layout   envoy.Layout
+	places   []string                     // exposure and host, sorted: what must not be served twice
+	buckets  map[string][]schema.Hostname // by route configuration
+	clusters []*discoveryv3.Resource
+	at       time.Time
+}
+
+func newVersion(s Service, layout envoy.Layout, at time.Time) *version {
+	v := &version{Service: s, layout: layout, buckets: map[string][]schema.Hostname{}, at: at}
+	hosts := slices.Concat(s.Unit.Domains, s.Extra)
+	slices.Sort(hosts)
+	for _, h := range slices.Compact(hosts) {
+		name := layout.RouteName(s.Unit.Exposure, layout.BucketOf(h))
+		v.buckets[name] = append(v.buckets[name], h)
+		v.places = append(v.places, string(s.Unit.Exposure)+" "+string(h))
+	}
+	if len(hosts) == 0 {
+		return v // serves nothing: needs no clusters
+	}
+	for _, c := range s.Unit.Clusters {
+		v.clusters = append(v.clusters, resource(clusterType, c.Name, c.Proto))
+	}
+	return v
+}
+
+func (v *version) has(place string) bool {
+	if v == nil {
+		return false
+	}
+	_, found := slices.BinarySearch(v.places, place)
+	return found
+}
+
+// resource wraps encoded bytes; its version is their hash.
+func resource(typeURL, name string, data []byte) *discoveryv3.Resource {
+	sum := sha256.Sum256(data)
+	return &discoveryv3.Resource{
+		Name: name, Version: hex.EncodeToString(sum[:8]), Resource: &anypb.Any{TypeUrl: typeURL, Value: data},
+	}
+}

@@ -1,0 +1,118 @@
+package xds
+
+import (
+	"cmp"
+	"encoding/hex"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/edgewright/edgewright/schema"
+)
+
+// Node is a connected proxy.
+type Node struct {
+	ID           string
+	Fleet        schema.FleetID
+	Envoy        string // its version
+	Connected    time.Time
+	Published    string        // hash over the services and versions that the fleet is published
+	Acknowledged string        // the last such hash of which this node had everything; empty before
+	Behind       int           // services of which it lacks the published version
+	Lag          time.Duration // since the oldest of them was published; zero when there is none
+	Refused      string        // what it last refused, and why
+}
+
+// Refusal is published content that a node refused. Service is empty when it is no service's own.
+type Refusal struct {
+	Fleet   schema.FleetID
+	Service schema.ServiceID
+	Version string
+	Node    string
+	Why     string
+}
+
+// Acknowledged is the version of a service that every connected node of a fleet serves: empty once all have dropped a service
+// that is no longer published. ok is false when no node is connected, or they differ.
+func (s *Server) Acknowledged(fleet schema.FleetID, service schema.ServiceID) (version string, ok bool) {
+	f, _ := s.find(fleet)
+	if f == nil {
+		return "", false
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	first := true
+	for _, n := range f.seats {
+		if v := n.acked[service]; first {
+			version, first = v, false
+		} else if v != version {
+			return "", false
+		}
+	}
+	if first || version == "" && f.published[service] != nil {
+		return "", false
+	}
+	return version, true
+}
+
+// Nodes are the connected proxies of all fleets, by name.
+func (s *Server) Nodes() []Node {
+	out := []Node{}
+	for _, f := range s.all() {
+		out = append(out, f.nodes(s.now())...)
+	}
+	slices.SortFunc(out, func(a, b Node) int { return cmp.Or(cmp.Compare(a.ID, b.ID), cmp.Compare(a.Fleet, b.Fleet)) })
+	return out
+}
+
+func (f *fleet) nodes(now time.Time) []Node {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var out []Node
+	for id, s := range f.seats {
+		n := Node{
+			ID: id, Fleet: f.id, Envoy: s.node.envoy, Connected: s.since, Published: f.hash(), Acknowledged: s.whole,
+			Behind: len(s.lacking), Refused: s.refused,
+		}
+		for _, at := range s.lacking {
+			n.Lag = max(n.Lag, now.Sub(at))
+		}
+		out = append(out, n)
+	}
+	return out
+}
+
+func (f *fleet) hash() string { return hex.EncodeToString(f.digest[:6]) }
+
+// settle notes when a stream lacks nothing.
+func (f *fleet) settle(s *seat) {
+	if len(s.lacking) == 0 {
+		s.whole = f.hash()
+	}
+}
+
+// Refusals are those of content that is published now, by fleet and service.
+func (s *Server) Refusals() []Refusal {
+	out := []Refusal{}
+	for _, f := range s.all() {
+		out = append(out, f.refusals()...)
+	}
+	return out
+}
+
+func (f *fleet) refusals() []Refusal {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var out []Refusal
+	for _, key := range slices.Sorted(maps.Keys(f.others)) {
+		bad := f.others[key]
+		out = append(out, Refusal{f.id, "", bad.version, bad.node, bad.why})
+	}
+	for _, id := range slices.Sorted(maps.Keys(f.refused)) {
+		bad, v := f.refused[id], f.published[id]
+		if v != nil && v.Version == bad.version {
+			out = append(out, Refusal{f.id, id, bad.version, bad.node, bad.why})
+		}
+	}
+	return out
+}
