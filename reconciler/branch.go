@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/edgewright/edgewright/render"
-	"github.com/edgewright/edgewright/render/dns"
 	"github.com/edgewright/edgewright/render/resource"
 	"github.com/edgewright/edgewright/schema"
 	"github.com/edgewright/edgewright/schema/load"
@@ -156,7 +155,7 @@ func renderProblem(s schema.Service, err error) schema.Problem {
 
 // declare tells the provider which zones there are and how ours are marked.
 func (l *loop) declare(p schema.Platform) {
-	l.Provider.Declare(dns.Marker(schema.Zone{}, p.Name).Values[0], p.Zones)
+	l.Provider.Declare(render.Mark(p), p.Zones)
 }
 
 // replace swaps the resources of services. All old ones go first: a name may move from one service to another.

@@ -1,6 +1,7 @@
 package reconciler
 
 import (
+	"crypto/sha1"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -34,12 +35,17 @@ func (c *Conflict) Error() string {
 	return fmt.Sprintf("the branch and the pull both changed %s", strings.Join(c.Files, ", "))
 }
 
-// TreeOf makes a tree of files, in any order.
+// TreeOf makes a tree of files, in any order. Its ID hashes paths and git's blob ids: from git these are known already.
 func TreeOf(files []load.File) Tree {
 	files = slices.SortedFunc(slices.Values(files), func(a, b load.File) int { return strings.Compare(a.Path, b.Path) })
 	h := sha256.New()
-	for _, f := range files {
-		fmt.Fprintf(h, "%s %x\n", f.Path, sha256.Sum256(f.Data))
+	for i, f := range files {
+		if f.Hash == "" {
+			blob := sha1.New()
+			fmt.Fprintf(blob, "blob %d\x00%s", len(f.Data), f.Data)
+			files[i].Hash = hex.EncodeToString(blob.Sum(nil))
+		}
+		fmt.Fprintf(h, "%s %s\n", f.Path, files[i].Hash)
 	}
 	return Tree{ID: hex.EncodeToString(h.Sum(nil)[:10]), Files: files}
 }

@@ -60,6 +60,9 @@ func Platform(p schema.Platform) ([]resource.Resource, error) {
 	return out, nil
 }
 
+// Mark is the value of the marker record in each zone that says that records in it may be ours.
+func Mark(p schema.Platform) string { return dns.Marker(schema.Zone{}, p.Name).Values[0] }
+
 // Service is what one service asks for: its unit in the fleet, and address records for its host names. A record needs the unit,
 // so that no name is published before something answers for it, and the mark of its zone.
 func Service(p schema.Platform, s schema.Service) ([]resource.Resource, error) {

@@ -124,15 +124,23 @@ func TestLayoutChanges(t *testing.T) {
 // what is published, but for what they refuse.
 func TestStorm(t *testing.T) {
 	for seed := range uint64(6) {
-		t.Run(fmt.Sprint(seed), func(t *testing.T) { storm(t, rand.New(rand.NewPCG(seed, 1))) })
+		t.Run(fmt.Sprint(seed), func(t *testing.T) { storm(t, rand.New(rand.NewPCG(seed, 1)), false) })
+		t.Run(fmt.Sprint(seed, "broken"), func(t *testing.T) { storm(t, rand.New(rand.NewPCG(seed, 1)), true) })
 	}
 }
 
-func storm(t *testing.T, r *rand.Rand) {
+func storm(t *testing.T, r *rand.Rand, broken bool) {
 	s, conn := newTestServer(t)
 	models := []*model{}
+	stays := map[string]bool{}
+	for n := range 40 {
+		stays[fmt.Sprintf("h%d.test", n)] = true
+	}
 	for n := range 3 {
 		m := newModel(t, conn, fmt.Sprintf("n%d", n))
+		if !broken {
+			m.stays = stays
+		}
 		m.again = true // a service that goes and comes is new
 		m.slow = time.Duration(n) * time.Millisecond
 		models = append(models, m)
@@ -151,7 +159,7 @@ func storm(t *testing.T, r *rand.Rand) {
 		var list []Service
 		for id, hosts := range services {
 			one := declared(t, id, uint16(1+r.IntN(3)), hosts...)
-			if round < 59 && r.IntN(30) == 0 {
+			if broken && round < 59 && r.IntN(30) == 0 {
 				one = bad(t, one)
 			}
 			list = append(list, one)

@@ -22,9 +22,11 @@ type fleet struct {
 	published map[schema.ServiceID]*version
 	digest    [sha256.Size]byte // over services and versions published
 	proven    map[schema.ServiceID]proof
-	refused   map[schema.ServiceID]verdict // content that is never sent again
-	others    map[string]verdict           // by type and name: listeners and scopes
-	seats     map[string]*seat             // by node
+	unproven  map[schema.ServiceID]struct{} // published, and not acknowledged by any proxy yet
+	gone      map[schema.ServiceID]struct{} // not published, but a name of theirs is of one that is not proven
+	refused   map[schema.ServiceID]verdict  // content that is never sent again
+	others    map[string]verdict            // by type and name: listeners and scopes
+	seats     map[string]*seat              // by node
 }
 
 // proof is what proxies of the fleet have acknowledged of a service.
@@ -50,6 +52,7 @@ func newFleet(id schema.FleetID, now func() time.Time, poke func()) *fleet {
 	return &fleet{
 		id: id, now: now, poke: poke, renders: renders{made: map[string][]made{}},
 		published: map[schema.ServiceID]*version{}, proven: map[schema.ServiceID]proof{},
+		unproven: map[schema.ServiceID]struct{}{}, gone: map[schema.ServiceID]struct{}{},
 		refused: map[schema.ServiceID]verdict{}, others: map[string]verdict{}, seats: map[string]*seat{},
 	}
 }
@@ -81,8 +84,19 @@ func (f *fleet) publish(r Release) {
 	if !same {
 		f.repack(r.Layout)
 	}
+	taken := map[string]bool{}
 	for id, v := range changed {
 		f.install(id, v)
+		if v != nil {
+			for _, p := range v.places {
+				taken[p] = true
+			}
+		}
+	}
+	for id, v := range changed {
+		if v == nil {
+			f.retire(id, taken)
+		}
 	}
 	for _, s := range f.seats {
 		f.settle(s)
@@ -110,14 +124,21 @@ func (v *version) in(layout envoy.Layout) *version {
 func (f *fleet) install(id schema.ServiceID, v *version) {
 	if old := f.published[id]; old != nil {
 		f.fold(old)
+		if f.barred(id) {
+			f.lookAgain()
+		}
 	}
+	delete(f.gone, id)
+	delete(f.unproven, id)
 	if v == nil {
 		delete(f.published, id)
 		delete(f.refused, id)
-		delete(f.proven, id)
 	} else {
 		f.published[id] = v
 		f.fold(v)
+		if p := f.proven[id]; p.last == nil || p.last.Version != v.Version {
+			f.unproven[id] = struct{}{}
+		}
 	}
 	for _, s := range f.seats {
 		s.dirty[id] = struct{}{}
@@ -165,6 +186,9 @@ func (f *fleet) join(s *seat) {
 		s.dirty[id] = struct{}{}
 		f.mark(s, id)
 	}
+	for id := range f.gone {
+		s.dirty[id] = struct{}{}
+	}
 	f.settle(s)
 	f.poke()
 }
@@ -177,46 +201,6 @@ func (f *fleet) part(s *seat) {
 		maps.DeleteFunc(f.others, func(_ string, v verdict) bool { return v.node == s.node.id })
 	}
 	f.poke()
-}
-
-// goal is what a stream is to serve for a service; its version is nil when there is nothing.
-type goal struct {
-	*version
-	published bool
-}
-
-// take hands a stream what changed since it last asked. own is what the stream has acknowledged.
-func (f *fleet) take(s *seat, own map[schema.ServiceID]*version) (*frame, map[schema.ServiceID]goal) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if len(s.dirty) == 0 {
-		return f.frame, nil
-	}
-	goals := make(map[schema.ServiceID]goal, len(s.dirty))
-	for id := range s.dirty {
-		goals[id] = f.goal(id, own[id])
-	}
-	s.dirty = map[schema.ServiceID]struct{}{}
-	return f.frame, goals
-}
-
-// goal is the published version unless a proxy of the fleet refused it: then what this stream has, or else what was proven.
-func (f *fleet) goal(id schema.ServiceID, own *version) goal {
-	v := f.published[id]
-	if v == nil {
-		return goal{}
-	}
-	bad, ok := f.refused[id]
-	if !ok || bad.version != v.Version || own != nil && own.Version == v.Version {
-		return goal{v, true}
-	}
-	if own != nil {
-		return goal{own.in(f.frame.layout), false}
-	}
-	if p := f.proven[id]; p.last != nil {
-		return goal{p.last, false}
-	}
-	return goal{}
 }
 
 // report notes what a stream has acknowledged; nil stands for a service that it has dropped.
@@ -236,31 +220,6 @@ func (f *fleet) report(s *seat, settled map[schema.ServiceID]*version) {
 	f.poke()
 }
 
-func (f *fleet) prove(id schema.ServiceID, v *version) {
-	p := f.proven[id]
-	if f.published[id] == nil || f.refused[id].version == v.Version || p.last != nil && p.last.Version == v.Version {
-		return
-	}
-	f.proven[id] = proof{last: v, prior: p.last}
-}
-
-// refuse keeps content from being sent to any proxy of the fleet again.
-func (f *fleet) refuse(s *seat, v *version, why string) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	s.refused = why
-	id := v.ID
-	f.refused[id] = verdict{v.Version, s.node.id, why}
-	if p := f.proven[id]; p.last != nil && p.last.Version == v.Version {
-		f.proven[id] = proof{last: p.prior}
-	}
-	for _, other := range f.seats {
-		other.dirty[id] = struct{}{}
-		nudge(other.wake)
-	}
-	f.poke()
-}
-
 // refuseOther notes a refusal of what is no service's own.
 func (f *fleet) refuseOther(s *seat, url, name, version, why string) {
 	f.mu.Lock()
@@ -270,12 +229,4 @@ func (f *fleet) refuseOther(s *seat, url, name, version, why string) {
 		f.others[url+"/"+name] = verdict{version, s.node.id, why}
 	}
 	f.poke()
-}
-
-// provenAs tells whether another proxy has acknowledged that very version.
-func (f *fleet) provenAs(v *version) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	p := f.proven[v.ID]
-	return p.last != nil && p.last.Version == v.Version
 }

@@ -90,7 +90,7 @@ func (t *stream) allStill() bool {
 
 // catchUp takes what was published, or refused by others, since the last time.
 func (t *stream) catchUp() {
-	next, goals := t.fleet.take(t.seat, t.own)
+	next, goals := t.fleet.take(t.seat, t.own, t.served)
 	if next != t.frame {
 		t.reframe(next)
 	}

@@ -189,6 +189,8 @@ type model struct {
 	routes map[string]*routev3.RouteConfiguration
 	nacks  int
 	sure   map[string]bool // by name and version: refused on its own, so that the server must know which it was
+	stays  map[string]bool // hosts that are in every release
+	seen   map[string]bool // hosts that are served
 	breach []string
 }
 
@@ -314,10 +316,14 @@ func (m *model) check(a *discoveryv3.Resource) string {
 	return ""
 }
 
-// verify looks for routes that lead to clusters that are not there.
+// verify looks for routes that lead to clusters that are not there, and for hosts that nobody answers for any more.
 func (m *model) verify() {
+	now := map[string]bool{}
 	for name, rc := range m.routes {
 		for _, v := range rc.VirtualHosts {
+			for _, d := range v.Domains {
+				now[d] = true
+			}
 			for _, route := range v.Routes {
 				c := route.GetRoute().GetCluster()
 				if c != "" && m.has[clusterType][c] == nil {
@@ -326,6 +332,12 @@ func (m *model) verify() {
 			}
 		}
 	}
+	for host := range m.stays {
+		if m.seen[host] && !now[host] {
+			m.breach = append(m.breach, host+" is not served any more")
+		}
+	}
+	m.seen = now
 }
 
 // placed tells which service answers for each host, by its cluster.

@@ -146,10 +146,14 @@ func (t *stream) clustersRefused(out *response, message string) {
 
 func (t *stream) routesRefused(out *response, message string) {
 	shown := t.shown(out)
+	before := t.before(out)
 	t.takeBack(out, len(shown) == 0)
 	if len(shown) == 0 {
 		t.otherRefused(t.routes, out, message)
 		return
+	}
+	for id := range before {
+		t.revert(id) // what let a name go must not, while it is unclear whether the taker can
 	}
 	var suspects, proven []schema.ServiceID
 	named := false
@@ -195,6 +199,23 @@ func (t *stream) shown(out *response) blame {
 		}
 	}
 	return shown
+}
+
+// before are the services that had more in these buckets, as last acknowledged, than the answer showed.
+func (t *stream) before(out *response) map[schema.ServiceID]bool {
+	before := map[schema.ServiceID]bool{}
+	for _, r := range out.added {
+		b := t.buckets[r.Name]
+		if b == nil {
+			continue
+		}
+		for id := range b.holders() {
+			if own := t.own[id]; own != nil && t.served[id].version != own {
+				before[id] = true
+			}
+		}
+	}
+	return before
 }
 
 // takeBack notes that the proxy refused these buckets. Of a single one it still has what it had; of several it may have taken

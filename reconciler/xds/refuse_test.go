@@ -110,3 +110,39 @@ func TestRefusalAtStart(t *testing.T) {
 		t.Errorf("%d refusals to find two culprits of 200", m.nacks)
 	}
 }
+
+// TestRefusedTaker renames a service to one that is refused: its name stays where it was, also on a proxy that starts later.
+func TestRefusedTaker(t *testing.T) {
+	s, conn := newTestServer(t)
+	old, keep := declared(t, "old", 1, "x.test"), declared(t, "keep", 1, "keep.test", "y.test")
+	s.Publish(release(old, keep))
+	m := newModel(t, conn, "one")
+	eventually(t, "first release", func() bool { return acknowledgedAs(s, old)() && acknowledgedAs(s, keep)() })
+
+	renamed, kept := bad(t, declared(t, "renamed", 2, "x.test", "y.test")), declared(t, "keep", 1, "keep.test")
+	s.Publish(release(renamed, kept))
+	eventually(t, "refused", func() bool { return len(s.Refusals()) == 1 })
+	later := newModel(t, conn, "two")
+	eventually(t, "served as before by both", func() bool {
+		for _, m := range []*model{m, later} {
+			if at := m.placed(); at["x.test"] != old.Unit.Clusters[0].Name || at["y.test"] != keep.Unit.Clusters[0].Name {
+				return false
+			}
+		}
+		return true
+	})
+	if got := s.Refusals()[0].Service; got != "renamed" {
+		t.Errorf("refused is %s", got)
+	}
+
+	mended := declared(t, "renamed", 2, "x.test", "y.test")
+	s.Publish(release(mended, kept))
+	eventually(t, "moved", func() bool {
+		return acknowledgedAs(s, mended)() && acknowledgedAs(s, kept)() && acknowledgedAs(s, Service{ID: "old"})()
+	})
+	m.sound()
+	later.sound()
+	if n := len(s.fleets["edge"].gone); n != 0 {
+		t.Errorf("%d services are kept that are not published", n)
+	}
+}

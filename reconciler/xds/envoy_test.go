@@ -1,0 +1,298 @@
+package xds
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/edgewright/edgewright/schema"
+)
+
+const bootstrap = `
+node:
+  id: %s
+  cluster: edge
+  metadata: {listen: {public: "%s"}}
+admin: {address: {socket_address: {address: 127.0.0.1, port_value: 0}}}
+stats_flush_on_admin: true
+dynamic_resources:
+  lds_config: {resource_api_version: V3, ads: {}}
+  cds_config: {resource_api_version: V3, ads: {}}
+  ads_config:
+    api_type: DELTA_GRPC
+    transport_api_version: V3
+    set_node_on_first_message_only: true
+    grpc_services: [{envoy_grpc: {cluster_name: ads}}]
+static_resources:
+  clusters:
+  - name: ads
+    type: STATIC
+    connect_timeout: 1s
+    typed_extension_protocol_options:
+      envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
+        "@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions
+        explicit_http_config: {http2_protocol_options: {}}
+    load_assignment:
+      cluster_name: ads
+      endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: %d}}}}]}]
+`
+
+// envoyBinary is the real proxy, or the end of the test.
+func envoyBinary(t *testing.T) string {
+	t.Helper()
+	tools := os.Getenv("EDGEWRIGHT_TOOLS")
+	if tools == "" {
+		tools = filepath.Join("..", "..", ".tools")
+	}
+	binary := filepath.Join(tools, "envoy", "envoy", "_bin", "envoy")
+	if _, err := os.Stat(binary); err != nil {
+		t.Fatalf("envoy is not at %s: run make tools", binary)
+	}
+	return binary
+}
+
+func localListener(t *testing.T) net.Listener {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// control serves on a port, as the daemon does.
+func control(t *testing.T) (*Server, int) {
+	t.Helper()
+	s := New(slog.New(slog.NewTextHandler(t.Output(), nil)), time.Now)
+	l, g := localListener(t), NewGRPC()
+	s.Register(g)
+	go func() { _ = g.Serve(l) }()
+	t.Cleanup(g.Stop)
+	return s, l.Addr().(*net.TCPAddr).Port
+}
+
+// realProxy runs an Envoy, and returns the address where it will take requests.
+func realProxy(t *testing.T, id string, port int) string {
+	t.Helper()
+	binary, free := envoyBinary(t), localListener(t)
+	at := free.Addr().String()
+	if err := free.Close(); err != nil {
+		t.Fatal(err)
+	}
+	log := filepath.Join(t.TempDir(), "envoy.log")
+	c := exec.Command(binary, "--config-yaml", fmt.Sprintf(bootstrap, id, at, port), "--concurrency", "1", "--disable-hot-restart",
+		"--log-level", "warning", "--log-path", log)
+	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = c.Process.Kill()
+		_ = c.Wait()
+		if said, _ := os.ReadFile(log); t.Failed() {
+			t.Logf("envoy %s says:\n%s", id, said)
+		}
+	})
+	return at
+}
+
+func backend(t *testing.T, name string) netip.AddrPort {
+	t.Helper()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, name) }))
+	t.Cleanup(s.Close)
+	return netip.MustParseAddrPort(s.Listener.Addr().String())
+}
+
+// get is what a proxy answers for a host: the name of a backend when all is well.
+func get(c *http.Client, at, host string) (string, error) {
+	r, err := http.NewRequest(http.MethodGet, "http://"+at+"/", nil)
+	if err != nil {
+		return "", err
+	}
+	r.Host = host
+	response, err := c.Do(r)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = response.Body.Close() }()
+	body, err := io.ReadAll(response.Body)
+	if response.StatusCode != http.StatusOK {
+		return "", fmt.Errorf("%s: %d %s", host, response.StatusCode, body)
+	}
+	return string(body), err
+}
+
+// load asks for hosts at all proxies without pause until stopped, and tells how many requests were made and what went wrong.
+func load(t *testing.T, proxies []string, hosts []string) (stop func() (int64, []string)) {
+	t.Helper()
+	var (
+		wait   sync.WaitGroup
+		mu     sync.Mutex
+		count  atomic.Int64
+		failed []string
+		over   = make(chan struct{})
+	)
+	for _, at := range proxies {
+		for range 2 {
+			wait.Go(func() {
+				c := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{}}
+				defer c.CloseIdleConnections()
+				for n := 0; ; n++ {
+					select {
+					case <-over:
+						return
+					default:
+					}
+					if _, err := get(c, at, hosts[n%len(hosts)]); err != nil {
+						mu.Lock()
+						failed = append(failed, err.Error())
+						mu.Unlock()
+					}
+					count.Add(1)
+				}
+			})
+		}
+	}
+	return func() (int64, []string) {
+		close(over)
+		wait.Wait()
+		return count.Load(), failed
+	}
+}
+
+// TestInvariant6NoRequestFails renames clusters, moves a host name between services and renames a service, under load.
+func TestInvariant6NoRequestFails(t *testing.T) {
+	s, port := control(t)
+	proxies := []string{realProxy(t, "one", port), realProxy(t, "two", port)} // they connect before the first release
+	backends := []netip.AddrPort{backend(t, "blue"), backend(t, "green")}
+	hosts := []string{"a.test", "b.test", "c.test", "moves.test", "x.wild.test"}
+	publish := func(round int) Release {
+		movesTo := [][]schema.Hostname{{"a.test", "moves.test"}, {"b.test"}}
+		if round%2 == 1 {
+			movesTo = [][]schema.Hostname{{"a.test"}, {"b.test", "moves.test"}}
+		}
+		to := backends[round%2]
+		r := release(declaredAt(t, "a", to, movesTo[0]...), declaredAt(t, "b", to, movesTo[1]...),
+			declaredAt(t, fmt.Sprintf("c%d", round%3), to, "c.test"), declaredAt(t, "wild", to, "*.wild.test"))
+		s.Publish(r)
+		return r
+	}
+	converged := func(r Release) func() bool {
+		return func() bool {
+			for _, one := range r.Services {
+				if !acknowledgedAs(s, one)() {
+					return false
+				}
+			}
+			return len(s.Nodes()) == 2
+		}
+	}
+	eventually(t, "first release", converged(publish(0)))
+	c := &http.Client{Timeout: 5 * time.Second}
+	for _, at := range proxies {
+		for _, h := range hosts {
+			eventually(t, h+" is served", func() bool { got, err := get(c, at, h); return err == nil && got == "blue" })
+		}
+	}
+	stop := load(t, proxies, hosts)
+	var last Release
+	for round := 1; round <= 200; round++ {
+		last = publish(round)
+		time.Sleep(5 * time.Millisecond)
+		if round%8 == 0 {
+			eventually(t, fmt.Sprintf("round %d", round), converged(last)) // the others may be overtaken
+		}
+	}
+	count, failed := stop()
+	if len(failed) > 0 {
+		t.Errorf("%d of %d requests failed: %s", len(failed), count, strings.Join(failed[:min(5, len(failed))], "; "))
+	}
+	if count < 1000 {
+		t.Errorf("only %d requests", count)
+	}
+	t.Logf("%d requests, %d failed", count, len(failed))
+}
+
+// unmade gives a service a cluster that Envoy refuses: a name where only an address may stand.
+func unmade(t *testing.T, s Service) Service {
+	t.Helper()
+	c := &clusterv3.Cluster{}
+	if err := proto.Unmarshal(s.Unit.Clusters[0].Proto, c); err != nil {
+		t.Fatal(err)
+	}
+	c.LoadAssignment.Endpoints[0].LbEndpoints[0].GetEndpoint().GetAddress().GetSocketAddress().Address = "no-address"
+	data, err := proto.MarshalOptions{Deterministic: true}.Marshal(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Unit.Clusters = append(s.Unit.Clusters[:0:0], s.Unit.Clusters...)
+	s.Unit.Clusters[0].Proto, s.Version = data, "unmade-"+s.Version
+	return s
+}
+
+// TestInvariant7RefusedAlone has real proxies refuse a route and a cluster of two services, whose neighbours in the same bucket
+// converge, while the culprits stay as they were: also on a proxy that starts later.
+func TestInvariant7RefusedAlone(t *testing.T) {
+	s, port := control(t)
+	proxies := []string{realProxy(t, "one", port), realProxy(t, "two", port)}
+	blue, green := backend(t, "blue"), backend(t, "green")
+	hosts := neighbours(t, 6)
+	var before, after []Service
+	for n, h := range hosts {
+		before = append(before, declaredAt(t, fmt.Sprintf("s%d", n), blue, hostname(h)))
+		after = append(after, declaredAt(t, fmt.Sprintf("s%d", n), green, hostname(h)))
+	}
+	after[2], after[4] = bad(t, after[2]), unmade(t, after[4])
+	s.Publish(release(before...))
+	for _, one := range before {
+		eventually(t, "first release", func() bool { return acknowledgedAs(s, one)() && len(s.Nodes()) == 2 })
+	}
+	stop := load(t, proxies, hosts)
+	s.Publish(release(after...))
+	eventually(t, "two are refused", func() bool { return len(s.Refusals()) == 2 })
+	for n, one := range after {
+		if n == 2 || n == 4 {
+			one = before[n]
+		}
+		eventually(t, "acknowledged", acknowledgedAs(s, one))
+	}
+	proxies = append(proxies, realProxy(t, "three", port))
+	c := &http.Client{Timeout: 5 * time.Second}
+	for _, at := range proxies {
+		for n, h := range hosts {
+			want := "green"
+			if n == 2 || n == 4 {
+				want = "blue"
+			}
+			eventually(t, fmt.Sprintf("%s from %s", h, want), func() bool { got, err := get(c, at, h); return err == nil && got == want })
+		}
+	}
+	if count, failed := stop(); len(failed) > 0 {
+		t.Errorf("%d of %d requests failed: %s", len(failed), count, failed[0])
+	}
+	for n, r := range s.Refusals() {
+		if want := after[2+2*n]; r.Service != want.ID || r.Version != want.Version || r.Why == "" {
+			t.Errorf("refusal is %+v, want of %s", r, want.ID)
+		}
+		t.Log(r.Why)
+	}
+	if n := s.Nodes(); len(n) != 3 || n[0].Envoy == "" {
+		t.Errorf("nodes are %+v", n)
+	}
+}
