@@ -31,7 +31,7 @@ var layers = map[string][]string{
 	"reconciler/state":        {"schema", "render/resource", "reconciler/plan", "reconciler/release"},
 	"reconciler/state/sqlite": {"reconciler/state"},
 	"reconciler/audit":        {"render/resource", "reconciler/state"},
-	"reconciler/source":       {},
+	"reconciler/source":       {"reconciler/secret"},
 	"reconciler/jail":         {"schema", "schema/load"},
 	"reconciler/xds":          {"schema", "render/envoy"},
 	"reconciler/aws/route53":  {"schema", "render/resource", "render/dns", "reconciler/plan"},
