@@ -1,5 +1,3 @@
-//go:build unfinished
-
 // Command edgewright makes an edge, that is AWS and fleets of Envoy, match a git repository.
 //
 // It only wires: what a verb does is in the packages below, and wire.go is the one place that joins them.

@@ -1,5 +1,3 @@
-//go:build unfinished
-
 package main
 
 import (
@@ -41,6 +39,7 @@ type forgeSettings struct {
 	AppID          int64
 	InstallationID int64
 	AppKeyFile     string
+	Login          string // our own, as comments show it; empty: asked for
 }
 
 func serveCommand() *cobra.Command {
@@ -78,6 +77,7 @@ func serveCommand() *cobra.Command {
 	f.DurationVar(&s.Settle, "settle", 2*time.Second, "ask this often whether a change to a zone has spread")
 	f.StringVar(&s.Forge.API, "forge-api", "", "base URL of the forge's API (default: GitHub)")
 	f.StringVar(&s.Forge.Repository, "forge-repository", "", "owner/name of the repository at the forge; empty: pulls are not looked at")
+	f.StringVar(&s.Forge.Login, "forge-login", "", "the login under which comments are posted (default: asked for)")
 	f.StringVar(&forgeTokenFile, "forge-token-file", "", "file with the forge's token")
 	f.StringVar(&webhookSecretFile, "webhook-secret-file", "", "file with the webhook's secret")
 	f.Int64Var(&s.Forge.AppID, "forge-app-id", 0, "act as this GitHub App instead of by a token")

@@ -1,5 +1,3 @@
-//go:build unfinished
-
 package main
 
 import (
@@ -114,7 +112,7 @@ func (d *daemon) wireWeb(proxies *xds.Server, registry *prometheus.Registry) err
 			func() float64 { return float64(proxies.Unknown()) }))
 	webhook := github.Handler(d.settings.Forge.WebhookSecret, d.hints, d.log, func(outcome string) { deliveries.WithLabelValues(outcome).Inc() })
 	d.web = web.Server(web.New(web.Config{Loop: d.reconciler, Proxies: proxies, Webhook: webhook, Token: token, Gatherer: registry,
-		Log: d.log, Now: time.Now, Version: version(), Name: d.settings.Repository}))
+		Log: d.log, Now: time.Now, Version: buildVersion().Version, Name: d.settings.Repository}))
 	return nil
 }
 

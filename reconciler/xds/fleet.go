@@ -3,6 +3,7 @@ package xds
 import (
 	"crypto/sha256"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -33,7 +34,10 @@ type fleet struct {
 type proof struct{ last, prior *version }
 
 // verdict is what a proxy refused.
-type verdict struct{ version, node, why string }
+type verdict struct {
+	version, node, why string
+	with               unit // could not be told apart from these
+}
 
 // seat is what a fleet knows of one stream.
 type seat struct {
@@ -98,6 +102,9 @@ func (f *fleet) publish(r Release) {
 			f.retire(id, taken)
 		}
 	}
+	if f.anyBarred() {
+		f.lookAgain()
+	}
 	for _, s := range f.seats {
 		f.settle(s)
 		if fresh || len(changed) > 0 {
@@ -125,7 +132,12 @@ func (f *fleet) install(id schema.ServiceID, v *version) {
 	if old := f.published[id]; old != nil {
 		f.fold(old)
 		if f.barred(id) {
-			f.lookAgain()
+			f.lookAgain() // others may be waiting for it
+		}
+	}
+	for other, bad := range f.refused {
+		if other != id && slices.Contains(bad.with, id) {
+			delete(f.refused, other)
 		}
 	}
 	delete(f.gone, id)
@@ -226,7 +238,7 @@ func (f *fleet) refuseOther(s *seat, url, name, version, why string) {
 	defer f.mu.Unlock()
 	s.refused = why
 	if name != "" {
-		f.others[url+"/"+name] = verdict{version, s.node.id, why}
+		f.others[url+"/"+name] = verdict{version: version, node: s.node.id, why: why}
 	}
 	f.poke()
 }

@@ -16,6 +16,7 @@ func (t *stream) flush() error {
 		case t.clusters.idle() && (len(t.stale) > 0 || t.calm && len(t.strays) > 0):
 		case len(t.trials) > 0 && t.clusters.out == nil && t.routes.out == nil:
 			t.nextTrial()
+			t.catchUp() // it may have found the culprit
 		default:
 			return nil
 		}
@@ -44,15 +45,24 @@ func (t *stream) round() error {
 			}
 		}
 	}
-	if t.scopes.idle() {
-		if err := t.offer(t.scopes, t.scopes.diff(t.frame.scopes, t.switched())); err != nil {
+	if t.scopes.idle() && t.scoped != t.frame {
+		if err := t.offerScopes(); err != nil {
 			return err
 		}
 	}
-	if t.warm && t.listeners.idle() {
+	if t.warm && t.listeners.idle() && t.packed != t.frame && t.balked != t.frame {
 		return t.offerListeners()
 	}
 	return nil
+}
+
+// offerScopes sends scopes. Those of other buckets go once no listener leads there any more.
+func (t *stream) offerScopes() error {
+	switched := t.packed != nil && t.packed.layout == t.frame.layout && t.listeners.out == nil
+	if switched {
+		t.scoped = t.frame
+	}
+	return t.offer(t.scopes, t.scopes.diff(t.frame.scopes, switched))
 }
 
 // offer answers a wildcard subscription: the first time even when there is nothing, for the proxy waits.
@@ -72,11 +82,6 @@ func (t *stream) offerListeners() error {
 	}
 	t.packed = t.frame
 	return t.offer(t.listeners, out)
-}
-
-// switched tells whether the proxy's listeners lead to the present buckets: others are of no use any more.
-func (t *stream) switched() bool {
-	return t.packed != nil && t.packed.layout == t.frame.layout && t.listeners.out == nil
 }
 
 func (t *stream) allStill() bool {

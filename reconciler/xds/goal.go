@@ -19,34 +19,69 @@ func (f *fleet) take(s *seat, own map[schema.ServiceID]*version, served map[sche
 	if len(s.dirty) == 0 {
 		return f.frame, nil
 	}
+	if f.anyBarred() {
+		f.doubt(s) // one that is stuck may hold others
+	}
+	has := make(map[schema.ServiceID]*version, len(s.dirty))
+	for id := range s.dirty {
+		v := served[id].version
+		if bad, ok := f.refused[id]; v == nil || ok && bad.version == v.Version {
+			v = own[id]
+		}
+		has[id] = v
+	}
+	stuck := f.stuck(has)
 	goals := make(map[schema.ServiceID]goal, len(s.dirty))
 	for id := range s.dirty {
-		has := served[id].version
-		if bad, ok := f.refused[id]; has == nil || ok && bad.version == has.Version {
-			has = own[id]
+		v, proven := f.published[id], f.proven[id].last
+		switch {
+		case !stuck[id]:
+			goals[id] = goal{v, v != nil}
+		case has[id] != nil:
+			goals[id] = goal{has[id].in(f.frame.layout), false}
+		default:
+			goals[id] = goal{proven, false}
 		}
-		goals[id] = f.goal(id, has)
 	}
 	s.dirty = map[schema.ServiceID]struct{}{}
 	return f.frame, goals
 }
 
-// goal is the published version. Where that was refused, or lets a name go to a service whose version was refused, it is what
-// this stream has, or else what another has proven.
-func (f *fleet) goal(id schema.ServiceID, has *version) goal {
-	v, proven := f.published[id], f.proven[id].last
-	switch {
-	case v != nil && has != nil && has.Version == v.Version:
-		return goal{v, true} // it is there already
-	case !f.barred(id) && !f.holds(v, has) && !f.holds(v, proven):
-		return goal{v, v != nil}
-	case has != nil:
-		return goal{has.in(f.frame.layout), false}
-	case proven != nil:
-		return goal{proven, false}
-	default:
-		return goal{}
+// stuck are the services that keep what a stream has of them, or else what another has proven: those whose published version was
+// refused, and those that let a name go to one of these, for they move together or not at all.
+func (f *fleet) stuck(has map[schema.ServiceID]*version) map[schema.ServiceID]bool {
+	stuck := map[schema.ServiceID]bool{}
+	for id := range f.refused {
+		if f.barred(id) && !same(has[id], f.published[id]) {
+			stuck[id] = true
+		}
 	}
+	for grown := len(stuck) > 0; grown; {
+		grown = false
+		for id, v := range has {
+			next := f.published[id]
+			if !stuck[id] && !same(v, next) && (f.gives(next, v, stuck) || f.gives(next, f.proven[id].last, stuck)) {
+				stuck[id], grown = true, true
+			}
+		}
+	}
+	return stuck
+}
+
+func same(a, b *version) bool { return a != nil && b != nil && a.Version == b.Version }
+
+// gives tells whether next lets a name of old go to one of these services.
+func (f *fleet) gives(next, old *version, to map[schema.ServiceID]bool) bool {
+	if old == nil {
+		return false
+	}
+	for id := range to {
+		taker := f.published[id]
+		if taker != nil && id != old.ID && slices.ContainsFunc(old.places, func(p string) bool { return taker.has(p) && !next.has(p) }) {
+			return true
+		}
+	}
+	return false
 }
 
 // barred tells whether a proxy refused what is published of a service.
@@ -56,15 +91,9 @@ func (f *fleet) barred(id schema.ServiceID) bool {
 	return ok && v != nil && bad.version == v.Version
 }
 
-// holds tells whether next lets a name of old go to a service that cannot take it: those move together or not at all.
-func (f *fleet) holds(next, old *version) bool {
-	if old == nil || len(f.refused) == 0 || next != nil && next.Version == old.Version {
-		return false
-	}
+func (f *fleet) anyBarred() bool {
 	for id := range f.refused {
-		if id != old.ID && f.barred(id) && slices.ContainsFunc(old.places, func(p string) bool {
-			return f.published[id].has(p) && !next.has(p)
-		}) {
+		if f.barred(id) {
 			return true
 		}
 	}
@@ -104,12 +133,13 @@ func (f *fleet) forget() {
 	f.gone = map[schema.ServiceID]struct{}{}
 }
 
-// refuse keeps content from being sent to any proxy of the fleet again.
-func (f *fleet) refuse(s *seat, v *version, why string) {
+// refuse keeps content from being sent to any proxy of the fleet again. Where it could only be tried together with other
+// services, until one of these changes.
+func (f *fleet) refuse(s *seat, v *version, with unit, why string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	s.refused = why
-	f.refused[v.ID] = verdict{v.Version, s.node.id, why}
+	f.refused[v.ID] = verdict{v.Version, s.node.id, why, with}
 	if p := f.proven[v.ID]; p.last != nil && p.last.Version == v.Version {
 		f.proven[v.ID] = proof{last: p.prior}
 	}
@@ -123,14 +153,25 @@ func (f *fleet) refuse(s *seat, v *version, why string) {
 // lookAgain has every stream ask again for what it does not have: another service's refusal came or went.
 func (f *fleet) lookAgain() {
 	for _, s := range f.seats {
-		for id := range s.lacking {
-			s.dirty[id] = struct{}{}
-		}
-		for id := range f.gone {
-			s.dirty[id] = struct{}{}
-		}
+		f.doubt(s)
 		nudge(s.wake)
 	}
+}
+
+func (f *fleet) doubt(s *seat) {
+	for id := range s.lacking {
+		s.dirty[id] = struct{}{}
+	}
+	for id := range f.gone {
+		s.dirty[id] = struct{}{}
+	}
+}
+
+// ask has a stream take the goal of a service anew.
+func (f *fleet) ask(s *seat, id schema.ServiceID) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s.dirty[id] = struct{}{}
 }
 
 // provenAs tells whether a proxy has acknowledged that very version.

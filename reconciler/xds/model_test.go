@@ -80,7 +80,7 @@ func newTestServer(t *testing.T) (*Server, *grpc.ClientConn) {
 	t.Helper()
 	s := New(slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError})), time.Now)
 	s.grace = 50 * time.Millisecond
-	l, g := bufconn.Listen(1<<20), NewGRPC()
+	l, g := bufconn.Listen(1<<20), NewGRPC(grpc.MaxConcurrentStreams(100)) // all proxies on one connection
 	s.Register(g)
 	go func() { _ = g.Serve(l) }()
 	t.Cleanup(g.Stop)
@@ -197,12 +197,16 @@ type model struct {
 
 func newModel(t *testing.T, conn *grpc.ClientConn, id string) *model {
 	t.Helper()
-	m := &model{
+	m := emptyModel()
+	m.start(t, conn, id)
+	return m
+}
+
+func emptyModel() *model {
+	return &model{
 		fleet: "edge", has: map[string]map[string]*discoveryv3.Resource{}, routes: map[string]*routev3.RouteConfiguration{},
 		sure: map[string]bool{},
 	}
-	m.start(t, conn, id)
-	return m
 }
 
 // start opens a stream, and tells what the proxy has.

@@ -1,6 +1,7 @@
 package xds
 
 import (
+"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -67,6 +68,7 @@ func (t *stream) allowed(id schema.ServiceID) bool {
 func (t *stream) nextTrial() {
 	t.trials = t.trials[1:]
 	if len(t.trials) > 0 && t.guilty(t.trials[0]) {
+		dbg("BLAME %s GUILTY %v after %v", t.node.id, t.trials[0].in, t.trials[0].after.in)
 		found := blame{}
 		for id := range t.trials[0].in {
 			found[id] = t.goals[id].version
@@ -88,13 +90,17 @@ func (t *stream) lookAgain() {
 func (t *stream) refusal(l *ledger, out *response, message string) {
 	t.log.Warn("proxy refused", "type", l.url, "why", line(message))
 	t.why = message
+	{ x := ""; for id, v := range t.shown(out) { x += fmt.Sprintf(" %s@%s", id, v.Version) }; y := ""; for _, g := range t.trials { y += fmt.Sprint(g.units) };
+	dbg("BLAME %s NACK %s %d shown %s trials %s", t.node.id, l.url[40:], len(out.added), x, y) }
 	switch l {
 	case t.clusters:
 		t.clustersRefused(out, message)
 	case t.routes:
 		t.routesRefused(out, message)
 	default:
-		t.packed = nil
+		if l == t.listeners {
+			t.packed, t.balked = nil, t.frame
+		}
 		t.otherRefused(l, out, message)
 	}
 }
@@ -130,7 +136,7 @@ func (t *stream) clustersRefused(out *response, message string) {
 	}
 	t.clustersThere(out, lost)
 	for name := range named {
-		t.refuse(out.owners[name], message)
+		t.refuse(out.owners[name], nil, message)
 		delete(owners, out.owners[name].ID)
 	}
 	if !unclear {
@@ -160,7 +166,7 @@ func (t *stream) routesRefused(out *response, message string) {
 	for _, id := range slices.Sorted(maps.Keys(shown)) {
 		switch {
 		case names(message, "svc/"+string(id)):
-			t.condemn(id, shown[id], message)
+			t.condemn(unit{id}, shown, message)
 			named = true
 		case t.fleet.provenAs(shown[id]):
 			proven = append(proven, id)
@@ -265,9 +271,7 @@ func (t *stream) try(units []unit, shown blame, message string) {
 		return
 	}
 	for _, u := range units {
-		for _, id := range u {
-			t.condemn(id, shown[id], message)
-		}
+		t.condemn(u, shown, message)
 	}
 	t.dropTrial()
 }
@@ -287,25 +291,29 @@ func (t *stream) dropTrial() {
 	t.lookAgain()
 }
 
-// condemn keeps what the proxy refused of a service from being sent again, and goes back to what it had.
-func (t *stream) condemn(id schema.ServiceID, v *version, message string) {
-	t.refuse(v, message)
-	t.revert(id)
+// condemn keeps what the proxy refused of services from being sent again, and goes back to what it had.
+func (t *stream) condemn(u unit, shown blame, message string) {
+	for _, id := range u {
+		t.refuse(shown[id], u, message)
+		t.revert(id)
+	}
 }
 
 // refuse keeps content from being sent again, to any proxy.
-func (t *stream) refuse(v *version, message string) {
+func (t *stream) refuse(v *version, with unit, message string) {
 	if v == nil {
 		return
 	}
+	dbg("BLAME %s CONDEMN %s %s", t.node.id, v.ID, v.Version)
 	t.log.Warn("content refused", "service", v.ID, "version", v.Version)
-	t.fleet.refuse(t.seat, v, line(message))
+	t.fleet.refuse(t.seat, v, with, line(message))
 }
 
 // revert makes a service what the proxy last acknowledged of it.
 func (t *stream) revert(id schema.ServiceID) {
 	old, back := t.served[id], t.own[id]
 	t.put(id, goal{back, false})
+	t.fleet.ask(t.seat, id)
 	for _, v := range []*version{old.version, back} {
 		if v == nil {
 			continue

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
@@ -48,6 +49,8 @@ type stream struct {
 	why     string              // of the last refusal
 	warm    bool                // the first clusters are there: routes and listeners may follow
 	calm    bool                // every bucket of the proxy is one that this stream sent: clusters may be pruned
+	scoped  *frame              // that of the scopes, when the proxy has no others
+	balked  *frame              // that of the listeners refused last
 	packed  *frame              // that of the listeners sent last
 }
 
@@ -190,3 +193,7 @@ func (t *stream) answer(l *ledger, r *response) error {
 	}
 	return nil
 }
+
+var debugMu sync.Mutex
+var debugLog []string
+func dbg(f string, a ...any) { debugMu.Lock(); defer debugMu.Unlock(); debugLog = append(debugLog, fmt.Sprintf(f, a...)) }

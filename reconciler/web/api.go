@@ -1,0 +1,107 @@
+package web
+
+import (
+	"crypto/subtle"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/edgewright/edgewright/reconciler"
+)
+
+// Bounds of what a caller may send.
+const (
+	maxApply = 64 << 10
+	maxPlan  = 64 << 20
+)
+
+// token lets only those in who know the token of the state folder.
+func (s *server) token(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		shown, bearer := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+		if !bearer || !s.knows(shown) {
+			w.Header().Set("WWW-Authenticate", "Bearer")
+			http.Error(w, "the token of the state folder is missing or wrong", http.StatusUnauthorized)
+			return
+		}
+		next(w, r)
+	}
+}
+
+func (s *server) knows(token string) bool {
+	return !s.Token.Empty() && subtle.ConstantTimeCompare([]byte(token), []byte(s.Token.Reveal())) == 1
+}
+
+func (s *server) apiStatus(w http.ResponseWriter, _ *http.Request) { answer(w, s.status()) }
+
+func (s *server) apiPlan(w http.ResponseWriter, r *http.Request) {
+	var q reconciler.Preview
+	if !read(w, r, maxPlan, &q) {
+		return
+	}
+	p, err := s.Loop.Preview(r.Context(), q)
+	if err != nil {
+		s.refuse(w, err)
+		return
+	}
+	answer(w, p)
+}
+
+func (s *server) apiApply(w http.ResponseWriter, r *http.Request) {
+	var q reconciler.Apply
+	if !read(w, r, maxApply, &q) {
+		return
+	}
+	q.Identity = "whoever holds the token of the state folder"
+	steps := s.pending()
+	if err := s.Loop.Apply(r.Context(), q); err != nil {
+		s.refuse(w, err)
+		return
+	}
+	answer(w, map[string]int{"steps": steps})
+}
+
+// pending is how many steps wait for a person.
+func (s *server) pending() (n int) {
+	for _, step := range s.Loop.View().Steps {
+		if step.State == reconciler.Approval || step.State == reconciler.Vetoed {
+			n++
+		}
+	}
+	return n
+}
+
+// refuse answers with what a rule or a guard said, or that something went wrong.
+func (s *server) refuse(w http.ResponseWriter, err error) {
+	var refused *reconciler.Refused
+	if errors.As(err, &refused) {
+		http.Error(w, refused.Why, http.StatusConflict)
+		return
+	}
+	s.Log.Error("request failed", "error", err)
+	http.Error(w, err.Error(), http.StatusInternalServerError)
+}
+
+// read decodes a bounded body; what it does not know it refuses.
+func read(w http.ResponseWriter, r *http.Request, limit int64, into any) bool {
+	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, limit))
+	decoder.DisallowUnknownFields()
+	err := decoder.Decode(into)
+	var large *http.MaxBytesError
+	switch {
+	case err == nil:
+		return true
+	case errors.As(err, &large):
+		http.Error(w, fmt.Sprintf("the request is larger than %d bytes", limit), http.StatusRequestEntityTooLarge)
+	default:
+		http.Error(w, "the request is not understood: "+err.Error(), http.StatusBadRequest)
+	}
+	return false
+}
+
+func answer(w http.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(v) // the caller has gone
+}

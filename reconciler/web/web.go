@@ -1,0 +1,99 @@
+// Package web is what people and programs see of a running daemon over HTTP: the status page, the API of the command line, health,
+// metrics, and the place where webhooks arrive.
+//
+// It decides nothing and keeps nothing but who is logged in: everything that it shows comes from the loop's view.
+package web
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/edgewright/edgewright/reconciler"
+	"github.com/edgewright/edgewright/reconciler/secret"
+	"github.com/edgewright/edgewright/reconciler/xds"
+)
+
+// Loop is the reconciler, as far as it is shown and asked.
+type Loop interface {
+	View() *reconciler.View
+	Apply(context.Context, reconciler.Apply) error
+	Preview(context.Context, reconciler.Preview) (reconciler.Previewed, error)
+}
+
+// Proxies are the connected Envoys.
+type Proxies interface {
+	Nodes() []xds.Node
+	Refusals() []xds.Refusal
+}
+
+// Config is what the pages need.
+type Config struct {
+	Loop     Loop
+	Proxies  Proxies
+	Webhook  http.Handler // nil: there is none
+	Token    secret.Value // of the state folder: whoever knows it may apply
+	Gatherer prometheus.Gatherer
+	Log      *slog.Logger
+	Now      func() time.Time
+	Version  string
+	Name     string // of the repository, for the title
+}
+
+// server is the handler behind New.
+type server struct {
+	Config
+	sessions *sessions
+}
+
+// New makes the handler of all paths.
+func New(c Config) http.Handler {
+	s := &server{Config: c, sessions: newSessions(c.Now)}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
+	mux.HandleFunc("GET /readyz", s.ready)
+	mux.Handle("GET /metrics", promhttp.HandlerFor(c.Gatherer, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 10 * time.Second}))
+	mux.HandleFunc("GET /api/v1/status", s.token(s.apiStatus))
+	mux.HandleFunc("POST /api/v1/plan", s.token(s.apiPlan))
+	mux.HandleFunc("POST /api/v1/apply", s.token(s.apiApply))
+	if c.Webhook != nil {
+		mux.Handle("/webhook", c.Webhook)
+	}
+	s.pages(mux)
+	return secured(mux)
+}
+
+// secured sets what browsers are to keep to on every answer.
+func secured(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Cache-Control", "no-store")
+		next.ServeHTTP(w, r)
+	})
+}
+
+// Server bounds what a client may take of time and memory.
+func Server(h http.Handler) *http.Server {
+	return &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
+}
+
+// ready is for whoever sends traffic here: after a start there is nothing to show until a commit was evaluated.
+func (s *server) ready(w http.ResponseWriter, _ *http.Request) {
+	v := s.Loop.View()
+	if !v.Loaded {
+		why := "no commit was evaluated yet"
+		if v.Source != "" {
+			why = v.Source
+		}
+		http.Error(w, why, http.StatusServiceUnavailable)
+		return
+	}
+	_, _ = w.Write([]byte("ready\n"))
+}
