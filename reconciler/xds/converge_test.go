@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
-	"os"
-	"strings"
 	"time"
 
 	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
@@ -127,10 +125,11 @@ func TestLayoutChanges(t *testing.T) {
 func TestStorm(t *testing.T) {
 	for seed := range uint64(6) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) { storm(t, rand.New(rand.NewPCG(seed, 1)), false) })
-		t.Run(fmt.Sprint(seed, "broken"), func(t *testing.T) {debugLog = nil; storm(t, rand.New(rand.NewPCG(seed, 1)), true) })
+		t.Run(fmt.Sprint(seed, "broken"), func(t *testing.T) { storm(t, rand.New(rand.NewPCG(seed, 1)), true) })
 	}
 }
 
+// storm with broken services does not look for gaps in time.
 func storm(t *testing.T, r *rand.Rand, broken bool) {
 	s, conn := newTestServer(t)
 	models := []*model{}
@@ -140,7 +139,9 @@ func storm(t *testing.T, r *rand.Rand, broken bool) {
 	}
 	for n := range 3 {
 		m := emptyModel()
-		m.stays = stays
+		if !broken {
+			m.stays = stays
+		}
 		m.again = true // a service that goes and comes is new
 		m.slow = time.Duration(n) * time.Millisecond
 		m.start(t, conn, fmt.Sprintf("n%d", n))
@@ -167,7 +168,6 @@ func storm(t *testing.T, r *rand.Rand, broken bool) {
 		}
 		last = release(list...)
 		s.Publish(last)
-		for _, one := range last.Services { dbg("PUB %s@%s %v ", one.ID, one.Version, one.Unit.Domains) }
 		for _, one := range list {
 			if round == 0 {
 				eventually(t, "first release", acknowledgedAs(s, one))
@@ -175,14 +175,7 @@ func storm(t *testing.T, r *rand.Rand, broken bool) {
 		}
 		time.Sleep(time.Duration(r.IntN(4)) * time.Millisecond)
 	}
-	time.Sleep(400 * time.Millisecond)
 	for _, one := range last.Services {
-		if !acknowledgedAs(s, one)() {
-			debugMu.Lock()
-			fmt.Println("STUCK", one.ID, one.Version, s.Refusals())
-			for _, l := range debugLog { if strings.Contains(l, string(one.ID)+"@") || strings.Contains(l, "BLAME") { fmt.Println("   ", l) } }
-			os.Exit(3)
-		}
 		eventually(t, fmt.Sprintf("service %s acknowledged", one.ID), acknowledgedAs(s, one))
 	}
 	for _, m := range models {
@@ -193,10 +186,7 @@ func storm(t *testing.T, r *rand.Rand, broken bool) {
 				}
 			}
 		}
-		time.Sleep(300*time.Millisecond)
-		if len(m.clusters()) != len(last.Services) { fmt.Println("STUCK", m.clusters(), s.Nodes())
-			for _, one := range last.Services { fmt.Println(one.ID, one.Unit.Clusters[0].Name) }
-			os.Exit(3) }
+		eventually(t, "clusters pruned", func() bool { return len(m.clusters()) == len(last.Services) })
 		m.sound()
 	}
 	if got := s.Refusals(); len(got) > 0 {

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/edgewright/edgewright/schema"
@@ -79,12 +80,19 @@ func localListener(t *testing.T) net.Listener {
 // control serves on a port, as the daemon does.
 func control(t *testing.T) (*Server, int) {
 	t.Helper()
+	l := localListener(t)
+	s, _ := controlAt(t, l)
+	return s, l.Addr().(*net.TCPAddr).Port
+}
+
+func controlAt(t *testing.T, l net.Listener, options ...grpc.ServerOption) (*Server, *grpc.Server) {
+	t.Helper()
 	s := New(slog.New(slog.NewTextHandler(t.Output(), nil)), time.Now)
-	l, g := localListener(t), NewGRPC()
+	g := NewGRPC(options...)
 	s.Register(g)
 	go func() { _ = g.Serve(l) }()
 	t.Cleanup(g.Stop)
-	return s, l.Addr().(*net.TCPAddr).Port
+	return s, g
 }
 
 // realProxy runs an Envoy, and returns the address where it will take requests.
@@ -294,5 +302,57 @@ func TestInvariant7RefusedAlone(t *testing.T) {
 	}
 	if n := s.Nodes(); len(n) != 3 || n[0].Envoy == "" {
 		t.Errorf("nodes are %+v", n)
+	}
+}
+
+// counted counts what a server sends.
+type counted struct {
+	grpc.ServerStream
+	sent *atomic.Int64
+}
+
+func (c counted) SendMsg(m any) error {
+	c.sent.Add(1)
+	return c.ServerStream.SendMsg(m)
+}
+
+// TestInvariant10RestartSendsNothing has a real proxy connect again to a server that was started anew: it is sent nothing, counts
+// as served, and the next change reaches it, without a failed request at any time.
+func TestInvariant10RestartSendsNothing(t *testing.T) {
+	l := localListener(t)
+	s, g := controlAt(t, l)
+	blue, green := backend(t, "blue"), backend(t, "green")
+	a, b := declaredAt(t, "a", blue, "a.test"), declaredAt(t, "b", blue, "*.b.test")
+	s.Publish(release(a, b))
+	proxy := realProxy(t, "one", l.Addr().(*net.TCPAddr).Port)
+	eventually(t, "served", func() bool { return acknowledgedAs(s, a)() && acknowledgedAs(s, b)() })
+	stop := load(t, []string{proxy}, []string{"a.test", "x.b.test"})
+	g.Stop()
+
+	again, err := net.Listen("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sent atomic.Int64
+	s, _ = controlAt(t, again, grpc.StreamInterceptor(func(srv any, ss grpc.ServerStream, _ *grpc.StreamServerInfo, next grpc.StreamHandler) error {
+		return next(srv, counted{ss, &sent})
+	}))
+	s.Publish(release(a, b))
+	eventually(t, "known to be served", func() bool { return acknowledgedAs(s, a)() && acknowledgedAs(s, b)() })
+	if n := sent.Load(); n != 0 {
+		t.Errorf("%d answers were sent, want none", n)
+	}
+	a2 := declaredAt(t, "a", green, "a.test")
+	s.Publish(release(a2))
+	eventually(t, "changed and dropped", func() bool { return acknowledgedAs(s, a2)() && acknowledgedAs(s, Service{ID: "b"})() })
+	_, failed := stop()
+	for _, f := range failed {
+		if !strings.HasPrefix(f, "x.b.test: 404") {
+			t.Errorf("request failed: %s", f)
+		}
+	}
+	got, err := get(&http.Client{Timeout: 5 * time.Second}, proxy, "a.test")
+	if err != nil || got != "green" {
+		t.Errorf("a.test is served by %q, %v", got, err)
 	}
 }

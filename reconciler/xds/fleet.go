@@ -63,45 +63,24 @@ func newFleet(id schema.FleetID, now func() time.Time, poke func()) *fleet {
 
 // publish installs a release: only what differs from the one before is encoded and handed to the streams.
 func (f *fleet) publish(r Release) {
-	now := f.now()
-	next, same := f.frame, true
+	next, repacked := f.frame, false // only publish writes these, and one at a time: no lock to read them
 	if next == nil || !next.same(r.Fleet, r.Layout) {
-		next, same = newFrame(r.Fleet, r.Layout), f.frame != nil && f.frame.layout == r.Layout
+		next, repacked = newFrame(r.Fleet, r.Layout), f.frame == nil || f.frame.layout != r.Layout
 	}
-	changed := map[schema.ServiceID]*version{}
-	for id, s := range r.Services { // only Publish writes published, and one at a time: no lock to read it
-		if old := f.published[id]; old == nil || old.Version != s.Version || !same {
-			changed[id] = newVersion(s, r.Layout, now)
-		}
-	}
-	for id := range f.published {
-		if _, ok := r.Services[id]; !ok {
-			changed[id] = nil
-		}
-	}
+	changed := f.changed(r, repacked)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	fresh := f.frame != next
 	if f.frame = next; fresh {
 		f.others = map[string]verdict{}
 	}
-	if !same {
+	if repacked {
 		f.repack(r.Layout)
 	}
-	taken := map[string]bool{}
 	for id, v := range changed {
 		f.install(id, v)
-		if v != nil {
-			for _, p := range v.places {
-				taken[p] = true
-			}
-		}
 	}
-	for id, v := range changed {
-		if v == nil {
-			f.retire(id, taken)
-		}
-	}
+	f.retire(changed)
 	if f.anyBarred() {
 		f.lookAgain()
 	}
@@ -111,6 +90,23 @@ func (f *fleet) publish(r Release) {
 			nudge(s.wake)
 		}
 	}
+}
+
+// changed are the services that are not published as they are in a release; nil for one that is not in it.
+func (f *fleet) changed(r Release, all bool) map[schema.ServiceID]*version {
+	now := f.now()
+	changed := map[schema.ServiceID]*version{}
+	for id, s := range r.Services {
+		if old := f.published[id]; all || old == nil || old.Version != s.Version {
+			changed[id] = newVersion(s, r.Layout, now)
+		}
+	}
+	for id := range f.published {
+		if _, ok := r.Services[id]; !ok {
+			changed[id] = nil
+		}
+	}
+	return changed
 }
 
 // repack puts what was proven into the buckets of another layout.

@@ -115,14 +115,28 @@ func (f *fleet) prove(id schema.ServiceID, v *version) {
 	}
 }
 
-// retire keeps what was proven of a service that is no longer published for as long as its names may have to stay with it.
-func (f *fleet) retire(id schema.ServiceID, taken map[string]bool) {
-	p := f.proven[id].last
-	if p != nil && slices.ContainsFunc(p.places, func(place string) bool { return taken[place] }) {
-		f.gone[id] = struct{}{}
-		return
+// retire keeps what was proven of services that are no longer published for as long as their names may have to stay with them.
+func (f *fleet) retire(changed map[schema.ServiceID]*version) {
+	taken := map[string]bool{}
+	for _, v := range changed {
+		if v == nil {
+			continue
+		}
+		for _, p := range v.places {
+			taken[p] = true
+		}
 	}
-	delete(f.proven, id)
+	for id, v := range changed {
+		if v != nil {
+			continue
+		}
+		p := f.proven[id].last
+		if p != nil && slices.ContainsFunc(p.places, func(place string) bool { return taken[place] }) {
+			f.gone[id] = struct{}{}
+		} else {
+			delete(f.proven, id)
+		}
+	}
 }
 
 // forget drops what is known of services that are not published, once all that is published is proven.

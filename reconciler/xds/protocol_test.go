@@ -1,14 +1,20 @@
 package xds
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/structpb"
+
+	"github.com/edgewright/edgewright/schema"
 )
 
 func requestFrom(m *model, url string) *discoveryv3.DeltaDiscoveryRequest {
@@ -29,7 +35,7 @@ func bucketOf(s Service) string {
 	return layout.RouteName("public", layout.BucketOf(s.Unit.Domains[0]))
 }
 
-func names2(r *discoveryv3.DeltaDiscoveryResponse) string { return strings.Join(resourceNames(r), " ") }
+func joined(r *discoveryv3.DeltaDiscoveryResponse) string { return strings.Join(resourceNames(r), " ") }
 
 // open brings a client to where it has the clusters and one bucket.
 func open(t *testing.T, c *client, buckets ...string) {
@@ -58,7 +64,7 @@ func TestMakeBeforeBreak(t *testing.T) {
 
 	s.Publish(release(a2))
 	added := c.next(clusterType)
-	if got := names2(added); got != next {
+	if got := joined(added); got != next {
 		t.Fatalf("clusters %s, want %s added", got, next)
 	}
 	c.silent() // no route before its cluster is there
@@ -66,7 +72,7 @@ func TestMakeBeforeBreak(t *testing.T) {
 	routes := c.next(routeType)
 	c.silent() // no prune before the route is there
 	c.ack(routes)
-	if got := names2(c.next(clusterType)); got != "-"+old {
+	if got := joined(c.next(clusterType)); got != "-"+old {
 		t.Fatalf("clusters %s, want %s removed", got, old)
 	}
 }
@@ -93,8 +99,8 @@ func TestHostMoves(t *testing.T) {
 			t.Errorf("%s holds x.test without b", r.Name)
 		}
 	}
-	if !strings.Contains(names2(moved), bucketOf(declared(t, "x", 1, "x.test"))) {
-		t.Errorf("buckets %s lack that of x.test", names2(moved))
+	if !strings.Contains(joined(moved), bucketOf(declared(t, "x", 1, "x.test"))) {
+		t.Errorf("buckets %s lack that of x.test", joined(moved))
 	}
 	c.ack(moved)
 	eventually(t, "a", acknowledgedAs(s, a2))
@@ -108,7 +114,7 @@ func TestHeldBeforeTheFirstRelease(t *testing.T) {
 	c.silent()
 	c.silent()
 	s.Publish(release())
-	if got := names2(c.next(clusterType)); got != "" {
+	if got := joined(c.next(clusterType)); got != "" {
 		t.Errorf("clusters %s, want none, but an answer", got)
 	}
 }
@@ -171,13 +177,56 @@ func TestWholeStateStreamIsTurnedAway(t *testing.T) {
 	}
 }
 
+func TestListeners(t *testing.T) {
+	for _, c := range []struct{ metadata, want string }{
+		{`{}`, "0.0.0.0:80 0.0.0.0:81"},
+		{`{"listen": {"public": "127.0.0.1:1234"}}`, "127.0.0.1:1234"},
+		{`{"listen": {"internal": "127.0.0.2:1", "public": "127.0.0.1:2"}}`, "127.0.0.1:2 127.0.0.2:1"},
+	} {
+		s, conn := newTestServer(t)
+		r := release()
+		r.Fleet.Listeners = append(r.Fleet.Listeners, schema.Listener{Exposure: "internal", Port: 81})
+		s.Publish(r)
+		n := nodeNamed("one", "edge")
+		n.Metadata = &structpb.Struct{}
+		if err := n.Metadata.UnmarshalJSON([]byte(c.metadata)); err != nil {
+			t.Fatal(err)
+		}
+		proxy := connect(t, conn)
+		proxy.ask(&discoveryv3.DeltaDiscoveryRequest{Node: n, TypeUrl: clusterType})
+		proxy.ack(proxy.next(clusterType))
+		proxy.ask(&discoveryv3.DeltaDiscoveryRequest{TypeUrl: listenerType})
+		answer := proxy.next(listenerType)
+		var got []string
+		for _, a := range answer.Resources {
+			l := &listenerv3.Listener{}
+			if err := proto.Unmarshal(a.Resource.Value, l); err != nil {
+				t.Fatal(err)
+			}
+			at := l.GetAddress().GetSocketAddress()
+			got = append(got, fmt.Sprintf("%s:%d", at.Address, at.GetPortValue()))
+		}
+		if strings.Join(got, " ") != c.want {
+			t.Errorf("%s: listeners at %v, want %s", c.metadata, got, c.want)
+		}
+
+		proxy.nack(answer, "Error adding listener edge-80: address in use")
+		eventually(t, "refused", func() bool { return len(s.Refusals()) == 1 })
+		if got := s.Refusals()[0]; got.Service != "" || got.Node != "one" || got.Why != "Error adding listener edge-80: address in use" {
+			t.Errorf("refusal is %+v", got)
+		}
+		proxy.silent()
+		proxy.close()
+	}
+}
+
 // neighbours are hosts that lie in one bucket.
 func neighbours(t *testing.T, count int) []string {
 	t.Helper()
 	by := map[string][]string{}
 	for n := range 10_000 {
 		host := "n" + strings.Repeat("x", n%7) + string(rune('a'+n%26)) + strings.Repeat("y", n/182%50) + ".test"
-		bucket := layout.BucketOf(hostname(host))
+		bucket := layout.BucketOf(schema.Hostname(host))
 		if !slices.Contains(by[bucket], host) {
 			by[bucket] = append(by[bucket], host)
 		}

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
@@ -193,7 +192,3 @@ func (t *stream) answer(l *ledger, r *response) error {
 	}
 	return nil
 }
-
-var debugMu sync.Mutex
-var debugLog []string
-func dbg(f string, a ...any) { debugMu.Lock(); defer debugMu.Unlock(); debugLog = append(debugLog, fmt.Sprintf(f, a...)) }
