@@ -15,12 +15,21 @@ GITHUB_OK := .tools/github/.fetched
 
 export EDGEWRIGHT_TOOLS := $(CURDIR)/.tools
 
-.PHONY: help test check fuzz golden tools
+.PHONY: help demo test check bench build fuzz golden tools prerequisites debian
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-test: tools ## run every test
+demo: tools build ## run everything on this machine; CHECK=1 plays the main job unattended
+	@.build/edgewright demo $(if $(CHECK),--check)
+
+build: ## build the static binary into .build
+	@CGO_ENABLED=0 go build -trimpath -o .build/edgewright ./cmd/edgewright
+
+bench: tools build ## compare with a peer; ONLY=name runs one
+	@go run ./fixtures/bench --binary .build/edgewright $(if $(ONLY),--only $(ONLY))
+
+test: tools debian ## run every test
 	@echo "==> go vet"
 	@go vet ./...
 	@echo "==> go test"
@@ -39,10 +48,25 @@ fuzz: ## fuzz each target for FUZZTIME (default 20s)
 golden: ## rewrite the golden files
 	@go test $$(grep -rlE 'flag.Bool\("update"' --include='*_test.go' . | xargs -n1 dirname | sort -u | sed 's|^\./||; s|^|./|') -update
 
-tools: $(ENVOY_OK) $(STACK_OK) $(GITHUB_OK) ## install what the tests need
+tools: prerequisites $(ENVOY_OK) $(STACK_OK) $(GITHUB_OK) ## install what demo and tests need
+
+prerequisites:
+	@command -v go >/dev/null || { echo "go is missing: install Go 1.26 (https://go.dev/dl)"; exit 1; }
+	@command -v git >/dev/null || { echo "git is missing: install git (Debian: apt-get install git)"; exit 1; }
+	@command -v python3 >/dev/null || { echo "python3 is missing: install Python 3 with pip (Debian: apt-get install python3-pip)"; exit 1; }
+
+# What only Debian has: a browser for the pages, and a builder of images that needs no engine.
+debian:
+	@for p in chromium buildah; do \
+	   command -v $$p >/dev/null && continue; \
+	   if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	     echo "==> install $$p from Debian"; \
+	     { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $$p; } >.tools/apt.log 2>&1 \
+	       || { tail -5 .tools/apt.log; echo "$$p cannot be installed: see .tools/apt.log"; exit 1; }; \
+	   else echo "$$p is missing: install it (Debian: apt-get install $$p)"; exit 1; fi; \
+	 done
 
 define pip_install
-	@command -v python3 >/dev/null || { echo "python3 is missing: install Python 3 with pip"; exit 1; }
 	@python3 -m pip --version >/dev/null 2>&1 || { echo "pip is missing: install Python's pip (Debian: apt-get install python3-pip)"; exit 1; }
 	@echo "==> install $(1)==$(2) into $(@D)"
 	@rm -rf $(@D) && mkdir -p $(@D)

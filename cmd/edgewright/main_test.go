@@ -1,0 +1,68 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/edgewright/edgewright/fixtures"
+)
+
+// TestMain is also the program: the story and the scripts start this binary again.
+func TestMain(m *testing.M) {
+	if os.Getenv("EDGEWRIGHT_TEST_MAIN") != "" || len(os.Args) == 2 && os.Args[1] == "evaluate" {
+		main()
+	}
+	testscript.Main(m, map[string]func(){"edgewright": main})
+}
+
+// TestStory is the main job on real parts: what `make demo CHECK=1` plays.
+func TestStory(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	tools := os.Getenv("EDGEWRIGHT_TOOLS")
+	if tools == "" {
+		tools = filepath.Join("..", "..", ".tools")
+	}
+	if tools, err = filepath.Abs(tools); err != nil {
+		t.Fatal(err)
+	}
+	command := exec.CommandContext(t.Context(), self, "demo", "--check", "--tools", tools, "--dir", t.TempDir())
+	command.Env = append(os.Environ(), "EDGEWRIGHT_TEST_MAIN=1")
+	command.Cancel = func() error { return command.Process.Signal(os.Interrupt) }
+	command.WaitDelay = 30 * time.Second
+	var out bytes.Buffer
+	command.Stdout, command.Stderr = &out, &out
+	err = command.Run()
+	t.Log("\n" + out.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := 10; bytes.Count(out.Bytes(), []byte("\n")) != want {
+		t.Errorf("the story has %d lines, want %d: nine steps and the verdict", bytes.Count(out.Bytes(), []byte("\n")), want)
+	}
+}
+
+// TestScripts are the verbs as people and scripts see them: answer, faults and exit code.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{Dir: "testdata/script", UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "", RequireExplicitExec: true,
+		Setup: func(env *testscript.Env) error {
+			for _, f := range fixtures.EdgeConfig() {
+				path := filepath.Join(env.WorkDir, "edge-config", filepath.FromSlash(f.Path))
+				if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+					return err
+				}
+				if err := os.WriteFile(path, f.Data, 0o644); err != nil {
+					return err
+				}
+			}
+			return nil
+		}})
+}
