@@ -35,10 +35,11 @@ test: tools debian ## run every test
 	@echo "==> go test"
 	@go test -timeout $(TIMEOUT) $(PKG)
 
-check: ## formatting and vet
+check: ## formatting, vet and go.mod
 	@files=$$(gofmt -l cmd reconciler render schema fixtures); \
 	 if [ -n "$$files" ]; then echo "not formatted: $$files (run gofmt -w)"; exit 1; fi
 	@go vet ./...
+	@go mod tidy -diff
 
 fuzz: ## fuzz each target for FUZZTIME (default 20s)
 	@go list ./... | while read -r p; do \
