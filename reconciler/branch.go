@@ -95,6 +95,9 @@ func (l *loop) takeBranch(ctx context.Context, b branchLoaded) {
 			break // what is held back cannot be rendered either
 		}
 	}
+	for _, p := range l.problems[:min(len(l.problems), 10)] {
+		l.Log.Warn("problem in a declaration", "commit", short(l.tip.Hash), "service", p.Service, "problem", p.String())
+	}
 	l.log(ctx, "commit evaluated", "services", len(b.loaded.Edge.Services), "problems", len(l.problems), "held", len(l.held), "frozen", l.frozen)
 	l.compare()
 	l.shown, l.served = maps.Clone(l.steps), 0

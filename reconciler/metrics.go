@@ -5,7 +5,7 @@ import "github.com/prometheus/client_golang/prometheus"
 // Metrics are the loop's own; the view gives the rest.
 type Metrics struct {
 	Steps    *prometheus.CounterVec // by kind and verb: steps that came true
-	Failures *prometheus.CounterVec // by where: source, forge, zone, call, store
+	Failures *prometheus.CounterVec // by where: source, forge, zone, call, proxy, store
 	Drift    prometheus.Counter     // changes by others that were found
 	Missed   prometheus.Counter     // steps that only a sweep found: an incremental pass had missed them
 	Passes   prometheus.Histogram   // seconds
@@ -18,7 +18,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		Steps: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "edgewright_steps_total",
 			Help: "Steps that came true, by kind and verb."}, []string{"kind", "verb"}),
 		Failures: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "edgewright_failures_total",
-			Help: "Failures, by where they happened: source, forge, zone, call, store."}, []string{"where"}),
+			Help: "Failures, by where they happened: source, forge, zone, call, proxy, store."}, []string{"where"}),
 		Drift: prometheus.NewCounter(prometheus.CounterOpts{Name: "edgewright_drift_total",
 			Help: "Changes by others to resources of ours that were found."}),
 		Missed: prometheus.NewCounter(prometheus.CounterOpts{Name: "edgewright_sweep_missed_total",

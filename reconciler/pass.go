@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/edgewright/edgewright/reconciler/plan"
+	"github.com/edgewright/edgewright/reconciler/xds"
 	"github.com/edgewright/edgewright/render/resource"
 	"github.com/edgewright/edgewright/schema"
 )
@@ -248,12 +249,16 @@ func (l *loop) missing(s plan.Step, need resource.Key) string {
 	}
 	version, ok := l.Proxies.Acknowledged(f.release.Fleet, id)
 	switch {
-	case !ok:
+	case !ok && !l.connected(f.release.Fleet):
 		return fmt.Sprintf("no proxy of %s is connected", need.Scope)
-	case version != entry.Version():
+	case !ok || version != entry.Version():
 		return fmt.Sprintf("not every proxy of %s has acknowledged %s", need.Scope, id)
 	}
 	return ""
+}
+
+func (l *loop) connected(id schema.FleetID) bool {
+	return slices.ContainsFunc(l.Proxies.Nodes(), func(n xds.Node) bool { return n.Fleet == id })
 }
 
 // keepNamesTogether makes the services between which a name moves wait for each other: nobody takes a name that its holder may

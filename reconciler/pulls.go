@@ -56,6 +56,7 @@ func (r *Reconciler) watchPulls(ctx context.Context) {
 		listed, err := r.listPulls(ctx, evaluated)
 		if err != nil && ctx.Err() == nil {
 			r.Log.Warn("pulls cannot be listed", "error", err)
+			r.Metrics.Failures.WithLabelValues("forge").Inc()
 		}
 		r.send(ctx, pullsLoaded{open: listed, listed: err == nil, err: err})
 		r.obey(ctx, obeyed)

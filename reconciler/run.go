@@ -92,7 +92,10 @@ func (l *loop) loop(ctx context.Context) error {
 			l.take(ctx, m)
 		case <-wake.C:
 		}
-		if err := l.pass(ctx); err != nil && !errors.Is(err, context.Canceled) {
+		began := time.Now()
+		err := l.pass(ctx)
+		l.Metrics.Passes.Observe(time.Since(began).Seconds())
+		if err != nil && !errors.Is(err, context.Canceled) {
 			l.Log.Error("pass stopped half-way", "error", err)
 			l.Metrics.Failures.WithLabelValues("store").Inc()
 		}
@@ -107,7 +110,10 @@ func (l *loop) take(ctx context.Context, m any) {
 	case branchLoaded:
 		l.takeBranch(ctx, m)
 	case branchFailed:
-		l.sourceError = m.err
+		if l.sourceError = m.err; m.err != nil {
+			l.Log.Error("the repository cannot be read; what was read last stays", "error", m.err)
+			l.Metrics.Failures.WithLabelValues("source").Inc()
+		}
 	case pullsLoaded:
 		l.takePulls(m)
 	case shownFound:

@@ -52,6 +52,9 @@ type daemon struct {
 
 // wire joins the concrete parts. It is the only place that knows all of them.
 func wire(ctx context.Context, s settings, log *slog.Logger) (d *daemon, err error) {
+	registry := prometheus.NewRegistry()
+	notices := web.NewNotices(registry)
+	log = slog.New(notices.Handler(log.Handler()))
 	d = &daemon{settings: s, log: log, hints: make(chan github.Hint, 64)}
 	defer func() {
 		if err != nil {
@@ -87,7 +90,6 @@ func wire(ctx context.Context, s settings, log *slog.Logger) (d *daemon, err err
 		return d, fmt.Errorf("configure AWS: %w", err)
 	}
 	proxies := xds.New(log, time.Now)
-	registry := prometheus.NewRegistry()
 	d.reconciler = reconciler.New(reconciler.Config{
 		Log: log, Now: time.Now, Repository: repository{d.mirror}, Loader: &load.Loader{Evaluator: d.evaluator},
 		Provider: route53.New(aws), Proxies: proxies, Forge: forge, Books: reconciler.BooksOf(d.store), Metrics: reconciler.NewMetrics(registry),
