@@ -129,7 +129,6 @@ func TestStorm(t *testing.T) {
 	}
 }
 
-// storm with broken services does not look for gaps in time.
 func storm(t *testing.T, r *rand.Rand, broken bool) {
 	s, conn := newTestServer(t)
 	models := []*model{}
@@ -139,9 +138,7 @@ func storm(t *testing.T, r *rand.Rand, broken bool) {
 	}
 	for n := range 3 {
 		m := emptyModel()
-		if !broken {
-			m.stays = stays
-		}
+		m.stays = stays
 		m.again = true // a service that goes and comes is new
 		m.slow = time.Duration(n) * time.Millisecond
 		m.start(t, conn, fmt.Sprintf("n%d", n))

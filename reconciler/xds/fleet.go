@@ -77,11 +77,12 @@ func (f *fleet) publish(r Release) {
 	if repacked {
 		f.repack(r.Layout)
 	}
+	barred := f.anyBarred()
 	for id, v := range changed {
 		f.install(id, v)
 	}
 	f.retire(changed)
-	if f.anyBarred() {
+	if barred || f.anyBarred() {
 		f.lookAgain()
 	}
 	for _, s := range f.seats {
@@ -127,9 +128,6 @@ func (v *version) in(layout envoy.Layout) *version {
 func (f *fleet) install(id schema.ServiceID, v *version) {
 	if old := f.published[id]; old != nil {
 		f.fold(old)
-		if f.barred(id) {
-			f.lookAgain() // others may be waiting for it
-		}
 	}
 	for other, bad := range f.refused {
 		if other != id && slices.Contains(bad.with, id) {

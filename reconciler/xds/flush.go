@@ -95,14 +95,19 @@ func (t *stream) allStill() bool {
 
 // catchUp takes what was published, or refused by others, since the last time.
 func (t *stream) catchUp() {
-	next, goals := t.fleet.take(t.seat, t.own, t.served)
+	next, goals := t.fleet.take(t)
 	if next != t.frame {
 		t.reframe(next)
 	}
 	for id, g := range goals {
 		t.stale[id] = struct{}{}
-		if delete(t.goals, id); g.version != nil {
+		delete(t.goals, id)
+		delete(t.held, id)
+		if g.version != nil {
 			t.goals[id] = g
+			if !g.published {
+				t.held[id] = struct{}{}
+			}
 		}
 		if t.reached(id) {
 			delete(t.pending, id)

@@ -12,25 +12,32 @@ type goal struct {
 	published bool
 }
 
-// take hands a stream what changed since it last asked. own is what the stream has acknowledged, served what it is shown.
-func (f *fleet) take(s *seat, own map[schema.ServiceID]*version, served map[schema.ServiceID]goal) (*frame, map[schema.ServiceID]goal) {
+// take hands a stream what changed since it last asked.
+func (f *fleet) take(t *stream) (*frame, map[schema.ServiceID]goal) {
+	s := t.seat
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	for id := range t.held {
+		s.dirty[id] = struct{}{}
+	}
 	if len(s.dirty) == 0 {
 		return f.frame, nil
 	}
-	if f.anyBarred() {
-		f.doubt(s) // one that is stuck may hold others
+	if f.anyBarred() { // one that is stuck may hold others
+		f.doubt(s)
+		for id := range t.pending {
+			s.dirty[id] = struct{}{}
+		}
 	}
 	has := make(map[schema.ServiceID]*version, len(s.dirty))
 	for id := range s.dirty {
-		v := served[id].version
+		v := t.served[id].version
 		if bad, ok := f.refused[id]; v == nil || ok && bad.version == v.Version {
-			v = own[id]
+			v = t.own[id]
 		}
 		has[id] = v
 	}
-	stuck := f.stuck(has)
+	stuck := f.stuck(s, has)
 	goals := make(map[schema.ServiceID]goal, len(s.dirty))
 	for id := range s.dirty {
 		v, proven := f.published[id], f.proven[id].last
@@ -49,10 +56,10 @@ func (f *fleet) take(s *seat, own map[schema.ServiceID]*version, served map[sche
 
 // stuck are the services that keep what a stream has of them, or else what another has proven: those whose published version was
 // refused, and those that let a name go to one of these, for they move together or not at all.
-func (f *fleet) stuck(has map[schema.ServiceID]*version) map[schema.ServiceID]bool {
+func (f *fleet) stuck(s *seat, has map[schema.ServiceID]*version) map[schema.ServiceID]bool {
 	stuck := map[schema.ServiceID]bool{}
 	for id := range f.refused {
-		if f.barred(id) && !same(has[id], f.published[id]) {
+		if f.barred(id) && s.acked[id] != f.published[id].Version && !same(has[id], f.published[id]) {
 			stuck[id] = true
 		}
 	}
@@ -162,6 +169,15 @@ func (f *fleet) refuse(s *seat, v *version, with unit, why string) {
 	}
 	f.lookAgain()
 	f.poke()
+}
+
+// publishes tells whether these are still the versions published.
+func (f *fleet) publishes(u unit, shown blame) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return !slices.ContainsFunc(u, func(id schema.ServiceID) bool {
+		return shown[id] != nil && !same(shown[id], f.published[id])
+	})
 }
 
 // lookAgain has every stream ask again for what it does not have: another service's refusal came or went.

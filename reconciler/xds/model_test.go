@@ -304,12 +304,12 @@ func (m *model) sound() {
 // eventually waits until what is awaited holds.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {
 		if ok() {
 			return
 		}
 	}
-	t.Fatalf("%s: not within 10s", what)
+	t.Fatalf("%s: not within 30s", what)
 }
 
 func acknowledgedAs(s *Server, want Service) func() bool {

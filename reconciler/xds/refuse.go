@@ -138,7 +138,7 @@ func (t *stream) before(out *response) map[schema.ServiceID]bool {
 			continue
 		}
 		for id := range b.holders() {
-			if own := t.own[id]; own != nil && t.served[id].version != own {
+			if own := t.own[id]; own != nil && !same(own, t.served[id].version) {
 				before[id] = true
 			}
 		}
@@ -167,10 +167,14 @@ func (t *stream) takeBack(out *response, hopeless bool) {
 	}
 }
 
-// condemn keeps what the proxy refused of services from being sent again, and goes back to what it had.
+// condemn keeps what the proxy refused of services from being sent again, and goes back to what it had. Of several together it
+// is known only that they are not all good: once one is published anew, they are tried again.
 func (t *stream) condemn(u unit, shown blame, message string) {
+	known := len(u) == 1 || t.fleet.publishes(u, shown)
 	for _, id := range u {
-		t.refuse(shown[id], u, message)
+		if known {
+			t.refuse(shown[id], u, message)
+		}
 		t.revert(id)
 	}
 }
@@ -186,7 +190,7 @@ func (t *stream) refuse(v *version, with unit, message string) {
 
 // revert makes a service what the proxy last acknowledged of it.
 func (t *stream) revert(id schema.ServiceID) {
-	old, back := t.served[id], t.own[id]
+	old, back := t.served[id], t.own[id].in(t.frame.layout)
 	t.put(id, goal{back, false})
 	t.fleet.ask(t.seat, id)
 	for _, v := range []*version{old.version, back} {

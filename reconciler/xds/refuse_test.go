@@ -2,7 +2,9 @@ package xds
 
 import (
 	"fmt"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/edgewright/edgewright/schema"
 )
@@ -84,6 +86,38 @@ func testRefusal(t *testing.T, several bool) {
 		t.Errorf("refusals are %+v, want none", s.Refusals())
 	}
 	one.sound()
+}
+
+// TestUnnamedCluster has a proxy refuse clusters without a word on which: one is then tried alone.
+func TestUnnamedCluster(t *testing.T) {
+	s, conn := newTestServer(t)
+	a, b := declared(t, "a", 1, "a.test"), declared(t, "b", 1, "b.test")
+	s.Publish(release(a, b))
+	c := connect(t, conn)
+	open(t, c, bucketOf(a), bucketOf(b))
+	a2, b2 := declared(t, "a", 2, "a.test"), declared(t, "b", 2, "b.test")
+	s.Publish(release(a2, b2))
+	shown := 0
+	eventually(t, "a converges and b is refused", func() bool {
+		select {
+		case r := <-c.got:
+			if strings.Contains(joined(r), " "+b2.Unit.Clusters[0].Name) || strings.HasPrefix(joined(r), b2.Unit.Clusters[0].Name) {
+				shown++
+				c.nack(r, "out of memory")
+			} else {
+				c.ack(r)
+			}
+		case <-time.After(10 * time.Millisecond):
+		}
+		return len(s.Refusals()) == 1 && acknowledgedAs(s, a2)()
+	})
+	if got := s.Refusals()[0]; got.Service != "b" || got.Version != b2.Version {
+		t.Errorf("refusal is %+v, want of b", got)
+	}
+	if shown != 1 {
+		t.Errorf("the cluster was sent %d times, want once: that the other is good alone tells enough", shown)
+	}
+	eventually(t, "b stays", acknowledgedAs(s, b))
 }
 
 // TestRefusalAtStart has a proxy start, with nothing proven, into a release with two culprits among many.

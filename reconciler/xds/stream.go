@@ -31,6 +31,7 @@ type stream struct {
 	clusters, listeners, scopes, routes *ledger
 
 	goals     map[schema.ServiceID]goal
+	held      map[schema.ServiceID]struct{} // the goal is not what is published
 	served    map[schema.ServiceID]goal     // what its buckets are made from
 	own       map[schema.ServiceID]*version // what it has acknowledged
 	pending   map[schema.ServiceID]struct{} // served is not the goal
@@ -63,7 +64,7 @@ func newStream(n node, log *slog.Logger, send func(*discoveryv3.DeltaDiscoveryRe
 		},
 		clusters: newLedger(clusterType), listeners: newLedger(listenerType), scopes: newLedger(scopeType), routes: newLedger(routeType),
 		goals: map[schema.ServiceID]goal{}, served: map[schema.ServiceID]goal{}, own: map[schema.ServiceID]*version{},
-		pending: services{}, unsettled: services{}, stale: services{},
+		held: services{}, pending: services{}, unsettled: services{}, stale: services{},
 		warmed: map[schema.ServiceID]map[string]bool{}, touch: map[schema.ServiceID]map[string]struct{}{},
 		ties: map[schema.ServiceID][]schema.ServiceID{}, buckets: map[string]*bucket{}, dirty: map[string]struct{}{},
 	}
