@@ -31,6 +31,7 @@ type Release struct {
 type Entry struct {
 	Content string            `json:"content"`           // hash of the unit
 	Spec    resource.Value    `json:"spec"`              // what the unit was rendered from
+	Names   []schema.Hostname `json:"names,omitempty"`   // that Spec declares
 	Good    string            `json:"good,omitempty"`    // the content that the whole fleet acknowledged last
 	Refused string            `json:"refused,omitempty"` // content that a proxy refused; it is not served again
 	Why     string            `json:"why,omitempty"`     // what the proxy said
@@ -46,7 +47,7 @@ func (e Entry) Hosts() []schema.Hostname {
 	if e.Removed {
 		return nil
 	}
-	return specOf(e.Spec).Hosts
+	return e.Names
 }
 
 // Version changes whenever what is served for the service does.
@@ -123,7 +124,7 @@ func (e Entry) apply(s plan.Step, commit string, now time.Time) Entry {
 		e.Removed = true
 	} else {
 		spec := specOf(s.After)
-		e.Content, e.Spec, e.Origin, e.Removed = spec.Content, s.After, s.Origin, false
+		e.Content, e.Spec, e.Names, e.Origin, e.Removed = spec.Content, s.After, spec.Hosts, s.Origin, false
 		let = slices.DeleteFunc(let, func(h schema.Hostname) bool { return slices.Contains(spec.Hosts, h) })
 	}
 	slices.Sort(let)

@@ -1,10 +1,12 @@
 package web
 
 import (
+	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 
@@ -14,7 +16,7 @@ import (
 // Bounds of what a caller may send.
 const (
 	maxApply = 64 << 10
-	maxPlan  = 64 << 20
+	maxPlan  = 32 << 20
 )
 
 // token lets only those in who know the token of the state folder.
@@ -31,7 +33,13 @@ func (s *server) token(next http.HandlerFunc) http.HandlerFunc {
 }
 
 func (s *server) knows(token string) bool {
-	return !s.Token.Empty() && subtle.ConstantTimeCompare([]byte(token), []byte(s.Token.Reveal())) == 1
+	return !s.Token.Empty() && same(token, s.Token.Reveal())
+}
+
+// same compares in a time that tells nothing of either, not even the length.
+func same(a, b string) bool {
+	x, y := sha256.Sum256([]byte(a)), sha256.Sum256([]byte(b))
+	return subtle.ConstantTimeCompare(x[:], y[:]) == 1
 }
 
 func (s *server) apiStatus(w http.ResponseWriter, _ *http.Request) { answer(w, s.status()) }
@@ -54,7 +62,7 @@ func (s *server) apiApply(w http.ResponseWriter, r *http.Request) {
 	if !read(w, r, maxApply, &q) {
 		return
 	}
-	q.Identity = "whoever holds the token of the state folder"
+	q.Identity = "local token"
 	steps := s.pending()
 	if err := s.Loop.Apply(r.Context(), q); err != nil {
 		s.refuse(w, err)
@@ -66,11 +74,15 @@ func (s *server) apiApply(w http.ResponseWriter, r *http.Request) {
 // pending is how many steps wait for a person.
 func (s *server) pending() (n int) {
 	for _, step := range s.Loop.View().Steps {
-		if step.State == reconciler.Approval || step.State == reconciler.Vetoed {
+		if waits(step) {
 			n++
 		}
 	}
 	return n
+}
+
+func waits(s reconciler.StepView) bool {
+	return s.State == reconciler.Approval || s.State == reconciler.Vetoed
 }
 
 // refuse answers with what a rule or a guard said, or that something went wrong.
@@ -89,6 +101,9 @@ func read(w http.ResponseWriter, r *http.Request, limit int64, into any) bool {
 	decoder := json.NewDecoder(http.MaxBytesReader(w, r.Body, limit))
 	decoder.DisallowUnknownFields()
 	err := decoder.Decode(into)
+	if err == nil {
+		err = ended(decoder)
+	}
 	var large *http.MaxBytesError
 	switch {
 	case err == nil:
@@ -99,6 +114,18 @@ func read(w http.ResponseWriter, r *http.Request, limit int64, into any) bool {
 		http.Error(w, "the request is not understood: "+err.Error(), http.StatusBadRequest)
 	}
 	return false
+}
+
+// ended is an error when there is more than one value.
+func ended(decoder *json.Decoder) error {
+	_, err := decoder.Token()
+	switch {
+	case errors.Is(err, io.EOF):
+		return nil
+	case err != nil:
+		return err
+	}
+	return errors.New("there is more than one value")
 }
 
 func answer(w http.ResponseWriter, v any) {

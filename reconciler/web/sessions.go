@@ -2,7 +2,6 @@ package web
 
 import (
 	"crypto/rand"
-	"crypto/subtle"
 	"encoding/hex"
 	"net/http"
 	"sync"
@@ -34,17 +33,30 @@ func newSessions(now func() time.Time) *sessions {
 }
 
 // begin logs a browser in.
-func (s *sessions) begin(w http.ResponseWriter) {
+func (s *sessions) begin(w http.ResponseWriter, encrypted bool) {
 	id, one := random(), session{csrf: random(), until: s.now().Add(sessionLife)}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for old, o := range s.by {
-		if len(s.by) >= maxSessions || s.now().After(o.until) {
-			delete(s.by, old)
+	s.makeRoom()
+	s.by[id] = one
+	http.SetCookie(w, &http.Cookie{Name: cookieName, Value: id, Path: "/", MaxAge: int(sessionLife.Seconds()), Secure: encrypted, HttpOnly: true, SameSite: http.SameSiteStrictMode})
+}
+
+// makeRoom drops what has run out, and the oldest when there are too many.
+func (s *sessions) makeRoom() {
+	oldest := ""
+	for id, one := range s.by {
+		if !s.now().Before(one.until) {
+			delete(s.by, id)
+			continue
+		}
+		if oldest == "" || one.until.Before(s.by[oldest].until) {
+			oldest = id
 		}
 	}
-	s.by[id] = one
-	http.SetCookie(w, &http.Cookie{Name: cookieName, Value: id, Path: "/", MaxAge: int(sessionLife.Seconds()), HttpOnly: true, SameSite: http.SameSiteStrictMode})
+	if len(s.by) >= maxSessions {
+		delete(s.by, oldest)
+	}
 }
 
 // of is the session of a request.
@@ -61,7 +73,7 @@ func (s *sessions) of(r *http.Request) (session, bool) {
 
 // guards tells whether a form came from a page of this session.
 func (one session) guards(shown string) bool {
-	return subtle.ConstantTimeCompare([]byte(shown), []byte(one.csrf)) == 1
+	return same(shown, one.csrf)
 }
 
 func random() string {

@@ -1,6 +1,8 @@
 package web
 
 import (
+	"slices"
+
 	"github.com/edgewright/edgewright/reconciler"
 	"github.com/edgewright/edgewright/reconciler/xds"
 )
@@ -22,49 +24,64 @@ func (s Status) Verdict() string {
 	switch {
 	case !s.Loaded && s.Source == "":
 		return "starting"
-	case s.Unreachable():
+	case s.unreachable():
 		return "unreachable"
-	case s.Frozen:
-		return "frozen"
 	case s.Pending != "":
 		return "waits for a person"
-	case len(s.Problems) > 0:
+	case s.held():
 		return "held"
-	case len(s.Refusals) > 0:
-		return "refused by Envoy"
-	case len(s.Steps) > 0:
+	case s.serviceIs("unknown"):
+		return "starting"
+	case len(s.Steps) > 0 || s.serviceIs("changing") || s.behind():
 		return "changing"
 	}
 	return "converged"
-}
-
-// Unreachable tells whether something that the daemon needs does not answer.
-func (s Status) Unreachable() bool {
-	for _, z := range s.Zones {
-		if z.Error != "" {
-			return true
-		}
-	}
-	return s.Source != "" || s.Forge != ""
 }
 
 // Explanation is the verdict in a sentence.
 func (s Status) Explanation() string {
 	switch s.Verdict() {
 	case "starting":
-		return "No commit was evaluated yet; proxies are served what they were served before."
+		return "Not everything was looked at yet; proxies are served what they were served before."
 	case "unreachable":
 		return "Something does not answer; what was good last is served on."
-	case "frozen":
-		return "A problem in platform/ holds everything where it is."
 	case "waits for a person":
 		return "Steps that take traffic away, and that nobody was shown, wait until somebody agrees."
 	case "held":
-		return "Some services stay at their last good declaration."
-	case "refused by Envoy":
-		return "An Envoy refused what a service declares; its last version is served on."
+		return s.whyHeld()
 	case "changing":
 		return "Changes are on their way."
 	}
 	return "Everything is as declared."
+}
+
+func (s Status) whyHeld() string {
+	switch {
+	case s.Frozen:
+		return "A problem of the platform holds everything where it is."
+	case len(s.Problems) == 0 && len(s.Refusals) > 0:
+		return "An Envoy refused what a service declares; its last good version is served on."
+	case len(s.Problems) == 0 && !s.serviceIs("held"):
+		return "Something that is not ours is in the way."
+	}
+	return "Some services stay at their last good declaration until somebody mends the new one."
+}
+
+// unreachable tells whether something that the daemon needs does not answer.
+func (s Status) unreachable() bool {
+	return s.Source != "" || s.Forge != "" || slices.ContainsFunc(s.Zones, func(z reconciler.ZoneView) bool { return z.Error != "" })
+}
+
+// held tells whether something does not go on until somebody changes something.
+func (s Status) held() bool {
+	clashes := func(step reconciler.StepView) bool { return step.State == reconciler.Clashes }
+	return s.Frozen || len(s.Problems)+len(s.Refusals) > 0 || s.serviceIs("held") || slices.ContainsFunc(s.Steps, clashes)
+}
+
+func (s Status) serviceIs(state string) bool {
+	return slices.ContainsFunc(s.Services, func(one reconciler.ServiceView) bool { return one.State == state })
+}
+
+func (s Status) behind() bool {
+	return slices.ContainsFunc(s.Proxies, func(n xds.Node) bool { return n.Behind > 0 })
 }

@@ -6,6 +6,7 @@ package web
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"net/http"
 	"time"
@@ -41,30 +42,33 @@ type Config struct {
 	Log      *slog.Logger
 	Now      func() time.Time
 	Version  string
-	Name     string // of the repository, for the title
+	Name     string   // of the repository, for the title
+	Hosts    []string // names beside localhost under which a server on loopback is asked, as behind a proxy on the same machine
 }
 
 // server is the handler behind New.
 type server struct {
 	Config
-	sessions *sessions
+	sessions  *sessions
+	templates templates
 }
 
 // New makes the handler of all paths.
 func New(c Config) http.Handler {
-	s := &server{Config: c, sessions: newSessions(c.Now)}
+	s := &server{Config: c, sessions: newSessions(c.Now), templates: parseTemplates()}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
-	mux.HandleFunc("GET /readyz", s.ready)
-	mux.Handle("GET /metrics", promhttp.HandlerFor(c.Gatherer, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 10 * time.Second}))
+	s.pages(mux)
 	mux.HandleFunc("GET /api/v1/status", s.token(s.apiStatus))
 	mux.HandleFunc("POST /api/v1/plan", s.token(s.apiPlan))
 	mux.HandleFunc("POST /api/v1/apply", s.token(s.apiApply))
-	if c.Webhook != nil {
-		mux.Handle("/webhook", c.Webhook)
-	}
-	s.pages(mux)
-	return secured(mux)
+
+	top := http.NewServeMux()
+	top.Handle("/", s.named(mux))
+	top.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
+	top.HandleFunc("GET /readyz", s.ready)
+	top.Handle("GET /metrics", s.named(promhttp.HandlerFor(c.Gatherer, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 10 * time.Second})))
+	top.HandleFunc("POST /webhook", s.webhook)
+	return secured(top)
 }
 
 // secured sets what browsers are to keep to on every answer.
@@ -84,16 +88,33 @@ func Server(h http.Handler) *http.Server {
 	return &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
 }
 
-// ready is for whoever sends traffic here: after a start there is nothing to show until a commit was evaluated.
+func (s *server) webhook(w http.ResponseWriter, r *http.Request) {
+	if s.Webhook == nil {
+		http.Error(w, "no webhook is set up here: the repository is polled; give the daemon a forge and the webhook's secret", http.StatusNotFound)
+		return
+	}
+	s.Webhook.ServeHTTP(w, r)
+}
+
+// ready is for whoever sends traffic here: a commit was evaluated, or proxies are served what was good before the start.
 func (s *server) ready(w http.ResponseWriter, _ *http.Request) {
 	v := s.Loop.View()
-	if !v.Loaded {
-		why := "no commit was evaluated yet"
+	if !v.Loaded && !s.proxiesServed() {
+		why := "no commit was evaluated yet, and no proxy is served"
 		if v.Source != "" {
-			why = v.Source
+			why += ": " + v.Source
 		}
 		http.Error(w, why, http.StatusServiceUnavailable)
 		return
 	}
-	_, _ = w.Write([]byte("ready\n"))
+	_, _ = io.WriteString(w, "ready\n")
+}
+
+func (s *server) proxiesServed() bool {
+	for _, n := range s.Proxies.Nodes() {
+		if n.Acknowledged != "" {
+			return true
+		}
+	}
+	return false
 }
