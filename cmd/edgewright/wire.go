@@ -97,11 +97,11 @@ func wire(ctx context.Context, s settings, log *slog.Logger) (d *daemon, err err
 	})
 	d.grpc = xds.NewGRPC()
 	proxies.Register(d.grpc)
-	return d, d.wireWeb(proxies, registry)
+	return d, d.wireWeb(proxies, registry, notices)
 }
 
 // wireWeb makes pages, API, webhook and metrics.
-func (d *daemon) wireWeb(proxies *xds.Server, registry *prometheus.Registry) error {
+func (d *daemon) wireWeb(proxies *xds.Server, registry *prometheus.Registry, notices *web.Notices) error {
 	token, err := d.token()
 	if err != nil {
 		return err
@@ -114,7 +114,7 @@ func (d *daemon) wireWeb(proxies *xds.Server, registry *prometheus.Registry) err
 			func() float64 { return float64(proxies.Unknown()) }))
 	webhook := github.Handler(d.settings.Forge.WebhookSecret, d.hints, d.log, func(outcome string) { deliveries.WithLabelValues(outcome).Inc() })
 	d.web = web.Server(web.New(web.Config{Loop: d.reconciler, Proxies: proxies, Webhook: webhook, Token: token, Gatherer: registry,
-		Log: d.log, Now: time.Now, Version: buildVersion().Version, Name: d.settings.Repository}))
+		Log: d.log, Now: time.Now, Version: buildVersion().Version, Name: d.settings.Repository, Notices: notices}))
 	return nil
 }
 

@@ -43,6 +43,7 @@ type Config struct {
 	Now      func() time.Time
 	Version  string
 	Name     string   // of the repository, for the title
+	Notices  *Notices // what the log warned of; nil: not kept
 	Hosts    []string // names beside localhost under which a server on loopback is asked, as behind a proxy on the same machine
 }
 

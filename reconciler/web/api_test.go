@@ -1,0 +1,90 @@
+package web
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/edgewright/edgewright/reconciler"
+	"github.com/edgewright/edgewright/reconciler/secret"
+)
+
+const bearer = "Bearer " + token
+
+func TestAPIAnswers(t *testing.T) {
+	for _, c := range []struct {
+		name, method, path, auth, body string
+		code                           int
+		want                           string
+	}{
+		{"status without token", "GET", "/api/v1/status", "", "", 401, "token"},
+		{"wrong token", "GET", "/api/v1/status", bearer + "x", "", 401, "token"},
+		{"another scheme", "GET", "/api/v1/status", "Basic " + token, "", 401, "token"},
+		{"apply without token", "POST", "/api/v1/apply", "", `{"digest":"abc123","confirmDeletes":12}`, 401, "token"},
+		{"plan without token", "POST", "/api/v1/plan", "", `{}`, 401, "token"},
+		{"status", "GET", "/api/v1/status", bearer, "", 200, `"version":"v1"`},
+		{"status with a body", "GET", "/api/v1/status", bearer, "null", 200, `"proxies":[`},
+		{"apply", "POST", "/api/v1/apply", bearer, `{"digest":"abc123","confirmDeletes":12}`, 200, `{"steps":1}`},
+		{"another digest", "POST", "/api/v1/apply", bearer, `{"digest":"zzz"}`, 409, "digest zzz is not what waits now"},
+		{"no count", "POST", "/api/v1/apply", bearer, `{"digest":"abc123"}`, 409, "confirm the exact count"},
+		{"unknown field", "POST", "/api/v1/apply", bearer, `{"digest":"abc123","force":true}`, 400, "force"},
+		{"identity of one's own", "POST", "/api/v1/apply", bearer, `{"digest":"abc123","identity":"root"}`, 400, "identity"},
+		{"no JSON", "POST", "/api/v1/apply", bearer, `hello`, 400, "not understood"},
+		{"two values", "POST", "/api/v1/apply", bearer, `{"digest":"abc123"} {}`, 400, "more than one"},
+		{"large apply", "POST", "/api/v1/apply", bearer, `{"digest":"` + strings.Repeat("a", maxApply) + `"}`, 413, "larger than"},
+		{"large plan", "POST", "/api/v1/plan", bearer, `{"Files":[{"path":"` + strings.Repeat("a", maxPlan) + `"}]}`, 413, "larger than"},
+		{"plan", "POST", "/api/v1/plan", bearer, `{"Files":[{"path":"a.cue","data":"aGk="}]}`, 200, `"digest":"d1"`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t)
+			got := w.ask(c.method, c.path, c.body, "Authorization", c.auth)
+			if got.Code != c.code || !strings.Contains(got.Body.String(), c.want) {
+				t.Errorf("got %d %.300s, want %d with %q", got.Code, got.Body, c.code, c.want)
+			}
+			if applied := len(w.loop.applied) > 0; applied != (c.name == "apply") {
+				t.Errorf("applied: %v", w.loop.applied)
+			}
+		})
+	}
+}
+
+func TestAPIHandsOn(t *testing.T) {
+	w := newWorld(t)
+	w.ask("POST", "/api/v1/plan", `{"Files":[{"path":"a.cue","data":"aGk="}]}`, "Authorization", bearer)
+	if f := w.loop.preview.Files; len(f) != 1 || f[0].Path != "a.cue" || string(f[0].Data) != "hi" {
+		t.Errorf("planned %v", f)
+	}
+	w.ask("POST", "/api/v1/apply", `{"digest":"abc123","confirmDeletes":12}`, "Authorization", bearer)
+	want := []reconciler.Apply{{Digest: "abc123", ConfirmDeletes: 12, Identity: "local token"}}
+	if diff := cmp.Diff(want, w.loop.applied); diff != "" {
+		t.Error(diff)
+	}
+	var s Status
+	body := w.ask("GET", "/api/v1/status", "", "Authorization", bearer).Body.Bytes()
+	if err := json.Unmarshal(body, &s); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(Status{View: *w.loop.View(), Proxies: w.proxies.nodes, Refusals: w.proxies.refusals, Version: "v1"}, s); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestAPIFault(t *testing.T) {
+	w := newWorld(t)
+	w.loop.err = errors.New("the loop has ended")
+	if got := w.ask("POST", "/api/v1/apply", `{}`, "Authorization", bearer); got.Code != http.StatusInternalServerError {
+		t.Errorf("got %d", got.Code)
+	}
+}
+
+// TestNoToken: without a token nobody is let in, also not with an empty one.
+func TestNoToken(t *testing.T) {
+	w := newWorld(t, func(c *Config) { c.Token = secret.Value{} })
+	if got := w.ask("GET", "/api/v1/status", "", "Authorization", "Bearer "); got.Code != http.StatusUnauthorized {
+		t.Errorf("got %d", got.Code)
+	}
+}
