@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -20,20 +19,7 @@ import (
 // TestBadInput brings everything that a running daemon may be given: each is a clear sentence on the page, in the log and in a
 // metric, and not one request to the edge fails meanwhile.
 func TestBadInput(t *testing.T) {
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	tools := os.Getenv("EDGEWRIGHT_TOOLS")
-	if tools == "" {
-		tools = filepath.Join("..", "..", ".tools")
-	}
-	t.Setenv("EDGEWRIGHT_TEST_MAIN", "1")
-	d, err := demo.Start(t.Context(), demo.Config{Dir: t.TempDir(), Tools: tools, Command: []string{self}, Envoys: 1, Out: io.Discard})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = d.Stop() }) // parts of it were ended by the test
+	d := startDemo(t, 1)
 	b := &badInput{t, d}
 	b.told("the start", "converged", "edgewright_problems 0", "")
 	l, err := load.Start(t.Context(), load.Target{URL: d.Public[0], Host: "jira.acme.example", Path: "/"}, 100, load.OK)
@@ -44,7 +30,7 @@ func TestBadInput(t *testing.T) {
 	b.forgedWebhook()
 	b.told("a webhook with a wrong signature", "webhook delivery turned away", `edgewright_webhook_deliveries_total{outcome="refused"} 1`, "webhook delivery turned away")
 
-	stranger, err := envoy.Start(t.Context(), envoy.Config{Binary: envoy.Binary(tools), Dir: filepath.Join(t.TempDir(), "moon"), Node: "stranger", Fleet: "moon", XDS: d.Daemon.XDS})
+	stranger, err := envoy.Start(t.Context(), envoy.Config{Binary: envoy.Binary(d.Tools), Dir: filepath.Join(t.TempDir(), "moon"), Node: "stranger", Fleet: "moon", XDS: d.Daemon.XDS})
 	if err != nil {
 		t.Fatal(err)
 	}

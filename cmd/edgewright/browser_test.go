@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -39,24 +38,7 @@ func newBrowser(t *testing.T) *browser {
 	if program == "" {
 		t.Fatal("no Chromium on PATH: run `make debian`")
 	}
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	tools := os.Getenv("EDGEWRIGHT_TOOLS")
-	if tools == "" {
-		tools = filepath.Join("..", "..", ".tools")
-	}
-	t.Setenv("EDGEWRIGHT_TEST_MAIN", "1")
-	b := &browser{T: t}
-	if b.demo, err = demo.Start(t.Context(), demo.Config{Dir: t.TempDir(), Tools: tools, Command: []string{self}, Out: io.Discard}); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := b.demo.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
+	b := &browser{T: t, demo: startDemo(t, 2)}
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(program), chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.Flag("disable-dev-shm-usage", true), chromedp.UserDataDir(t.TempDir()))
 	allocator, stop := chromedp.NewExecAllocator(context.Background(), options...)

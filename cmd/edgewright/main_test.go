@@ -11,6 +11,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/edgewright/edgewright/fixtures"
+	"github.com/edgewright/edgewright/fixtures/demo"
 )
 
 // TestMain is also the program: the story and the scripts start this binary again.
@@ -21,26 +22,49 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"edgewright": main})
 }
 
-// TestStory is the main job on real parts: what `make demo CHECK=1` plays.
-func TestStory(t *testing.T) {
+// program is this binary, which is edgewright too, and the folder of tools.
+func program(t *testing.T) (self, tools string) {
+	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	tools := os.Getenv("EDGEWRIGHT_TOOLS")
-	if tools == "" {
+	if tools = os.Getenv("EDGEWRIGHT_TOOLS"); tools == "" {
 		tools = filepath.Join("..", "..", ".tools")
 	}
 	if tools, err = filepath.Abs(tools); err != nil {
 		t.Fatal(err)
 	}
+	return self, tools
+}
+
+// startDemo starts the demo with this binary as its daemon. It ends with the test.
+func startDemo(t *testing.T, envoys int) *demo.Demo {
+	t.Helper()
+	self, tools := program(t)
+	t.Setenv("EDGEWRIGHT_TEST_MAIN", "1")
+	d, err := demo.Start(t.Context(), demo.Config{Dir: t.TempDir(), Tools: tools, Command: []string{self}, Envoys: envoys, Out: t.Output()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := d.Stop(); err != nil {
+			t.Log("stop:", err) // a part may have been ended by the test
+		}
+	})
+	return d
+}
+
+// TestStory is the main job on real parts: what `make demo CHECK=1` plays.
+func TestStory(t *testing.T) {
+	self, tools := program(t)
 	command := exec.CommandContext(t.Context(), self, "demo", "--check", "--tools", tools, "--dir", t.TempDir())
 	command.Env = append(os.Environ(), "EDGEWRIGHT_TEST_MAIN=1")
 	command.Cancel = func() error { return command.Process.Signal(os.Interrupt) }
 	command.WaitDelay = 30 * time.Second
 	var out bytes.Buffer
 	command.Stdout, command.Stderr = &out, &out
-	err = command.Run()
+	err := command.Run()
 	t.Log("\n" + out.String())
 	if err != nil {
 		t.Fatal(err)
