@@ -93,6 +93,9 @@ func (s settings) check() error {
 	if u, err := url.Parse(s.Repository); s.Repository == "" || err != nil || u.Scheme != "http" && u.Scheme != "https" {
 		faults = append(faults, fmt.Errorf("--repository: want an http or https URL, got %q", s.Repository))
 	}
+	if u, err := url.Parse(s.Repository); err == nil && u.User != nil {
+		faults = append(faults, errors.New("--repository holds a user or password, which others could see: give the token by EDGEWRIGHT_FORGE_TOKEN"))
+	}
 	if r := s.Forge.Repository; r != "" && strings.Count(r, "/") != 1 {
 		faults = append(faults, fmt.Errorf("--forge-repository: want owner/name, got %q", r))
 	}

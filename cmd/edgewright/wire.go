@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -114,8 +115,17 @@ func (d *daemon) wireWeb(proxies *xds.Server, registry *prometheus.Registry, not
 			func() float64 { return float64(proxies.Unknown()) }))
 	webhook := github.Handler(d.settings.Forge.WebhookSecret, d.hints, d.log, func(outcome string) { deliveries.WithLabelValues(outcome).Inc() })
 	d.web = web.Server(web.New(web.Config{Loop: d.reconciler, Proxies: proxies, Webhook: webhook, Token: token, Gatherer: registry,
-		Log: d.log, Now: time.Now, Version: buildVersion().Version, Name: d.settings.Repository, Notices: notices}))
+		Log: d.log, Now: time.Now, Version: buildVersion().Version, Name: d.settings.Repository, Notices: notices, Hosts: hostOf(d.settings.StatusURL)}))
 	return nil
+}
+
+// hostOf is the name under which people ask for the pages, if it is known.
+func hostOf(statusURL string) []string {
+	u, err := url.Parse(statusURL)
+	if err != nil || u.Hostname() == "" {
+		return nil
+	}
+	return []string{u.Hostname()}
 }
 
 // listen opens the ports at once: proxies that come early are held until there is something to serve, not refused.

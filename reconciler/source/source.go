@@ -140,16 +140,24 @@ func (m *Mirror) fetch(ctx context.Context) error {
 	return nil
 }
 
-// broken tells whether the tip can no longer be read here, whatever the remote says.
+// broken tells whether what was fetched can no longer be read here, whatever the remote says: a power cut leaves refs without content.
 func (m *Mirror) broken() bool {
-	ref, err := m.repository.Reference(m.branch(), true)
+	refs, err := m.repository.References()
+	if err != nil {
+		return true
+	}
+	defer refs.Close()
+	if err := refs.ForEach(func(*plumbing.Reference) error { return nil }); err != nil {
+		return true
+	}
+	tip, err := m.repository.Reference(m.branch(), true)
 	if errors.Is(err, plumbing.ErrReferenceNotFound) {
 		return false // nothing was fetched yet
 	}
 	if err != nil {
 		return true
 	}
-	_, err = m.repository.CommitObject(ref.Hash())
+	_, err = m.repository.CommitObject(tip.Hash())
 	return err != nil
 }
 

@@ -217,10 +217,15 @@ func TestUnreachableKeepsTheTipAndTheSecret(t *testing.T) {
 
 func TestBrokenMirrorHeals(t *testing.T) {
 	b := newBench(t, Config{})
+	b.push("topic", "services/jira/x.cue", "package services\n")
+	b.git("reset", "--quiet", "--hard", "HEAD^")
+	b.fetch()
 	for _, breakIt := range []func() error{
 		func() error { return os.RemoveAll(filepath.Join(b.mirror.Dir, "objects")) },
 		func() error { return os.WriteFile(filepath.Join(b.mirror.Dir, "config"), []byte("[broken"), 0o644) },
 		func() error { return os.Remove(filepath.Join(b.mirror.Dir, "HEAD")) },
+		func() error { return os.Truncate(filepath.Join(b.mirror.Dir, "refs", "heads", "main"), 0) },
+		func() error { return os.Truncate(filepath.Join(b.mirror.Dir, "refs", "pull", "1", "head"), 0) },
 	} {
 		if err := breakIt(); err != nil {
 			t.Fatal(err)

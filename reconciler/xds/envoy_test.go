@@ -8,13 +8,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -22,51 +18,9 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/edgewright/edgewright/fixtures/envoy"
 	"github.com/edgewright/edgewright/schema"
 )
-
-const bootstrap = `
-node:
-  id: %s
-  cluster: edge
-  metadata: {listen: {public: "%s"}}
-admin: {address: {socket_address: {address: 127.0.0.1, port_value: 0}}}
-stats_flush_on_admin: true
-dynamic_resources:
-  lds_config: {resource_api_version: V3, ads: {}}
-  cds_config: {resource_api_version: V3, ads: {}}
-  ads_config:
-    api_type: DELTA_GRPC
-    transport_api_version: V3
-    set_node_on_first_message_only: true
-    grpc_services: [{envoy_grpc: {cluster_name: ads}}]
-static_resources:
-  clusters:
-  - name: ads
-    type: STATIC
-    connect_timeout: 1s
-    typed_extension_protocol_options:
-      envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
-        "@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions
-        explicit_http_config: {http2_protocol_options: {}}
-    load_assignment:
-      cluster_name: ads
-      endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: %d}}}}]}]
-`
-
-// envoyBinary is the real proxy, or the end of the test.
-func envoyBinary(t *testing.T) string {
-	t.Helper()
-	tools := os.Getenv("EDGEWRIGHT_TOOLS")
-	if tools == "" {
-		tools = filepath.Join("..", "..", ".tools")
-	}
-	binary := filepath.Join(tools, "envoy", "envoy", "_bin", "envoy")
-	if _, err := os.Stat(binary); err != nil {
-		t.Fatalf("envoy is not at %s: run make tools", binary)
-	}
-	return binary
-}
 
 func localListener(t *testing.T) net.Listener {
 	t.Helper()
@@ -98,25 +52,12 @@ func controlAt(t *testing.T, l net.Listener, options ...grpc.ServerOption) (*Ser
 // realProxy runs an Envoy, and returns the address where it will take requests.
 func realProxy(t *testing.T, id string, port int) string {
 	t.Helper()
-	binary, free := envoyBinary(t), localListener(t)
+	free := localListener(t)
 	at := free.Addr().String()
 	if err := free.Close(); err != nil {
 		t.Fatal(err)
 	}
-	log := filepath.Join(t.TempDir(), "envoy.log")
-	c := exec.Command(binary, "--config-yaml", fmt.Sprintf(bootstrap, id, at, port), "--concurrency", "1", "--disable-hot-restart",
-		"--log-level", "warning", "--log-path", log)
-	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := c.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = c.Process.Kill()
-		_ = c.Wait()
-		if said, _ := os.ReadFile(log); t.Failed() {
-			t.Logf("envoy %s says:\n%s", id, said)
-		}
-	})
+	envoy.Run(t, envoy.Config{Node: id, Fleet: "edge", XDS: fmt.Sprintf("127.0.0.1:%d", port), Listen: map[string]string{"public": at}})
 	return at
 }
 
