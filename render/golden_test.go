@@ -131,4 +131,3 @@ func indented(t *testing.T, data []byte) string {
 	}
 	return out.String() + "\n"
 }
-
