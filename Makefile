@@ -15,7 +15,7 @@ GITHUB_OK := .tools/github/.fetched
 
 export EDGEWRIGHT_TOOLS := $(CURDIR)/.tools
 
-.PHONY: help demo test check bench build fuzz golden tools prerequisites debian
+.PHONY: help demo test check bench build image fuzz golden tools prerequisites debian
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ demo: tools build ## run everything on this machine; CHECK=1 plays the main job 
 
 build: ## build the static binary into .build
 	@CGO_ENABLED=0 go build -trimpath -o .build/edgewright ./cmd/edgewright
+
+image: tools debian build ## build the container image into .build/edgewright-image.tar
+	@go run ./fixtures/image/build
 
 bench: tools build ## compare with a peer; ONLY=name runs one
 	@go run ./fixtures/bench --binary .build/edgewright $(if $(ONLY),--only $(ONLY))
@@ -56,10 +59,10 @@ prerequisites:
 	@command -v git >/dev/null || { echo "git is missing: install git (Debian: apt-get install git)"; exit 1; }
 	@command -v python3 >/dev/null || { echo "python3 is missing: install Python 3 with pip (Debian: apt-get install python3-pip)"; exit 1; }
 
-# What only Debian has: a browser for the pages, and a builder of images that needs no engine.
+# What only Debian has: a browser for the pages, a builder of images that needs no engine, and the CA roots that go into the image.
 debian:
-	@for p in chromium buildah; do \
-	   command -v $$p >/dev/null && continue; \
+	@mkdir -p .tools; for p in chromium buildah ca-certificates; do \
+	   command -v $$p >/dev/null || [ -d /usr/share/$$p/mozilla ] && continue; \
 	   if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	     echo "==> install $$p from Debian"; \
 	     { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $$p; } >.tools/apt.log 2>&1 \
