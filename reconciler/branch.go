@@ -1,12 +1,9 @@
 package reconciler
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"maps"
-	"reflect"
-	"slices"
 	"time"
 
 	"github.com/edgewright/edgewright/render"
@@ -70,29 +67,17 @@ func (r *Reconciler) loadTip(ctx context.Context, last string) (*branchLoaded, e
 
 // takeBranch makes a commit what is desired, but for what its problems hold back.
 func (l *loop) takeBranch(ctx context.Context, b branchLoaded) {
-	mentions := func(id schema.ServiceID, host schema.Hostname) bool {
-		return slices.ContainsFunc(b.files.Files, func(f load.File) bool {
-			return serviceOfPath(f.Path) == id && bytes.Contains(f.Data, []byte(host))
-		})
-	}
 	old := l.tip
 	l.tip, l.tree, l.seen, l.sourceError = b.commit, b.files.ID, b.seen, nil
-	l.problems, l.frozen = b.loaded.Problems, true
-	for rendered := false; !rendered; {
-		effective, why, ok := holdBack(l.edge, b.loaded.Edge, l.problems, mentions)
-		if !ok {
-			break
-		}
-		l.held = why
-		more := l.want(effective)
-		if rendered = len(more) == 0; rendered {
-			l.frozen, l.goodDue = false, true
-			break
-		}
-		known := len(l.problems)
-		l.problems = slices.Concat(l.problems, slices.DeleteFunc(more, l.hasProblem))
-		if len(l.problems) == known {
-			break // what is held back cannot be rendered either
+	d := l.decide(b.files, b.loaded)
+	l.problems, l.frozen = d.problems, d.frozen
+	switch {
+	case !d.frozen:
+		l.held, l.goodDue = d.held, true
+		l.want(d)
+	case !l.loaded && l.edge.Platform.Name != "": // started again, and the tip has nothing to go by
+		if good := l.decide(Tree{}, load.Commit{Edge: l.edge}); !good.frozen {
+			l.want(good)
 		}
 	}
 	for _, p := range l.problems[:min(len(l.problems), 10)] {
@@ -105,55 +90,17 @@ func (l *loop) takeBranch(ctx context.Context, b branchLoaded) {
 	l.findShown(ctx, old.Hash)
 }
 
-// want makes an edge the desired one, or says what of it cannot be rendered. Only services that changed are rendered again, unless the
-// platform did.
-func (l *loop) want(effective schema.Edge) []schema.Problem {
-	var problems []schema.Problem
-	all := !reflect.DeepEqual(l.edge.Platform, effective.Platform) || !l.loaded
-	next := map[schema.ServiceID][]resource.Resource{}
-	for _, s := range effective.Services {
-		old, existed := l.edge.Service(s.ID)
-		if !all && existed && reflect.DeepEqual(old, s) {
-			continue
-		}
-		resources, err := render.Service(effective.Platform, s)
-		if err != nil {
-			problems = append(problems, renderProblem(s, err))
-			continue
-		}
-		next[s.ID] = resources
-	}
-	if all {
-		resources, err := render.Platform(effective.Platform)
-		if err != nil {
-			problems = append(problems, schema.Problem{Code: "platform/render", Position: effective.Platform.Source.Find(""), Message: err.Error()})
-		}
-		next[""] = resources
-	}
-	if len(problems) > 0 {
-		return problems
-	}
-	for _, s := range l.edge.Services {
-		if _, still := effective.Service(s.ID); !still {
-			next[s.ID] = nil
-		}
-	}
-	l.replace(next)
-	l.edge, l.loaded = effective, true
-	l.declare(effective.Platform)
-	for _, z := range effective.Platform.Zones {
+// want makes what was decided the desired edge.
+func (l *loop) want(d decision) {
+	l.replace(d.rendered)
+	l.edge, l.loaded = d.edge, true
+	l.declare(d.edge.Platform)
+	for _, z := range d.edge.Platform.Zones {
 		l.zone(resource.Scope("zone/" + string(z.Name)))
 	}
-	for _, f := range effective.Platform.Fleets {
+	for _, f := range d.edge.Platform.Fleets {
 		l.fleet(f.ID)
 	}
-	return nil
-}
-
-// renderProblem says of a service that it is declared well but cannot be served.
-func renderProblem(s schema.Service, err error) schema.Problem {
-	return schema.Problem{Code: "service/render", Service: s.ID, Position: s.Source.Find(""), Path: "services." + string(s.ID),
-		Message: fmt.Sprintf("service %s cannot be rendered: %v", s.ID, err)}
 }
 
 // declare tells the provider which zones there are and how ours are marked.

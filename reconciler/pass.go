@@ -147,7 +147,7 @@ func (l *loop) judgeStep(s plan.Step, now time.Time, vetoed map[string]plan.Veto
 		return Status{Vetoed, v.Message + "; " + v.Unblock}
 	}
 	if c, ok := refused[s.Key]; ok {
-		return Status{Clashes, c.Message + "; " + c.Unblock}
+		return Status{Clashes, c.String()}
 	}
 	if _, agreed := l.approvals[id]; !agreed && plan.TakesTraffic(s) {
 		return Status{Approval, "nobody was shown this, and it takes traffic away"}

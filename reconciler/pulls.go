@@ -5,14 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"reflect"
 	"slices"
 	"time"
 
 	"github.com/edgewright/edgewright/reconciler/forge"
 	"github.com/edgewright/edgewright/reconciler/plan"
 	"github.com/edgewright/edgewright/reconciler/state"
-	"github.com/edgewright/edgewright/render"
 	"github.com/edgewright/edgewright/render/resource"
 	"github.com/edgewright/edgewright/schema"
 	"github.com/edgewright/edgewright/schema/load"
@@ -32,7 +30,6 @@ type pull struct {
 	pullLoaded
 	tree     string
 	problems []schema.Problem // its own: those that the branch has already are not its fault
-	edge     schema.Edge
 	plan     state.Plan
 	vetoes   []plan.Veto
 	clashes  []plan.Clash
@@ -131,7 +128,7 @@ func (l *loop) takePulls(m pullsLoaded) {
 func (l *loop) planPulls(ctx context.Context) {
 	for _, n := range sortedKeys(l.pulls) {
 		p := l.pulls[n]
-		if p.conflict != "" || !l.loaded || p.base != l.tip.Hash {
+		if p.conflict != "" || p.base != l.tip.Hash {
 			continue // a new evaluation is under way
 		}
 		if !l.planPull(p) {
@@ -145,22 +142,22 @@ func (l *loop) planPulls(ctx context.Context) {
 
 // planPull makes the plan of a pull, and tells whether it is another one than before.
 func (l *loop) planPull(p *pull) bool {
-	p.problems = slices.DeleteFunc(slices.Clone(p.loaded.Problems), func(x schema.Problem) bool { return l.hasProblem(x) })
-	none := func(schema.ServiceID, schema.Hostname) bool { return false }
-	edge, _, ok := holdBack(l.edge, p.loaded.Edge, p.loaded.Problems, none)
-	if !ok {
-		edge = l.edge
-	}
-	p.edge = edge
-	desired, keys, problems := l.overlay(edge)
-	p.problems = append(p.problems, problems...)
+	decided := l.decide(*p.files, p.loaded)
+	p.problems = slices.DeleteFunc(decided.problems, func(x schema.Problem) bool {
+		return l.hasProblem(x) && (x.Service != "" || !decided.frozen) // what stops everything is worth saying again
+	})
+	desired, keys := l.overlay(decided.rendered)
 	d := plan.Diff(l.input(desired, keys), keys)
 	p.clashes, p.unknown = d.Clashes, d.Unknown
 	steps := slices.DeleteFunc(d.Steps, func(s plan.Step) bool {
 		pending, is := l.steps[s.Key]
 		return is && pending.ID() == s.ID() // the branch is at it already
 	})
-	p.vetoes = plan.Guard(steps, l.existing(), len(edge.Services), l.Limits)
+	for _, c := range l.refusals(steps) {
+		p.clashes = append(p.clashes, c)
+	}
+	slices.SortFunc(p.clashes, func(a, b plan.Clash) int { return a.Key.Compare(b.Key) })
+	p.vetoes = plan.Guard(steps, l.existing(), len(decided.edge.Services), l.Limits)
 	next := state.Plan{Digest: plan.Digest(p.tree, steps), Pull: p.pull.Number, Head: p.pull.Head, Tree: p.tree, Steps: steps, At: l.Now()}
 	if next.Digest == p.plan.Digest && next.Head == p.plan.Head {
 		return false
@@ -169,48 +166,22 @@ func (l *loop) planPull(p *pull) bool {
 	return true
 }
 
-// overlay is what another edge desires, and the keys in which that can differ from the branch's.
-func (l *loop) overlay(edge schema.Edge) (resource.Set, []resource.Key, []schema.Problem) {
-	var problems []schema.Problem
-	desired := maps.Clone(l.desired)
-	touched := map[resource.Key]bool{}
-	drop := func(id schema.ServiceID) {
+// overlay is what is desired once these are rendered anew, and the keys in which that can differ from now.
+func (l *loop) overlay(rendered map[schema.ServiceID][]resource.Resource) (resource.Set, []resource.Key) {
+	desired, touched := maps.Clone(l.desired), map[resource.Key]bool{}
+	for id := range rendered {
 		for _, key := range l.byService[id] {
 			delete(desired, key)
 			touched[key] = true
 		}
 	}
-	var added []resource.Resource
-	platform := !reflect.DeepEqual(edge.Platform, l.edge.Platform)
-	if platform {
-		drop("")
-		resources, err := render.Platform(edge.Platform)
-		if err != nil {
-			problems = append(problems, schema.Problem{Code: "platform/render", Position: edge.Platform.Source.Find(""), Message: err.Error()})
-		}
-		added = resources
-	}
-	for _, s := range l.edge.Services {
-		if _, still := edge.Service(s.ID); !still {
-			drop(s.ID)
+	for _, resources := range rendered {
+		for _, res := range resources {
+			desired[res.Key] = res
+			touched[res.Key] = true
 		}
 	}
-	for _, s := range edge.Services {
-		if old, existed := l.edge.Service(s.ID); existed && !platform && reflect.DeepEqual(old, s) {
-			continue
-		}
-		drop(s.ID)
-		resources, err := render.Service(edge.Platform, s)
-		if err != nil {
-			problems = append(problems, renderProblem(s, err))
-		}
-		added = append(added, resources...)
-	}
-	for _, res := range added {
-		desired[res.Key] = res
-		touched[res.Key] = true
-	}
-	return desired, slices.SortedFunc(maps.Keys(touched), resource.Key.Compare), problems
+	return desired, slices.SortedFunc(maps.Keys(touched), resource.Key.Compare)
 }
 
 // hasProblem tells whether the branch has a problem already.

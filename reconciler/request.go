@@ -50,7 +50,7 @@ type request struct {
 }
 
 type previewLoaded struct {
-	tree   string
+	files  Tree
 	loaded load.Commit
 }
 
@@ -70,7 +70,7 @@ func (r *Reconciler) Preview(ctx context.Context, q Preview) (Previewed, error) 
 	if err != nil {
 		return Previewed{}, fmt.Errorf("evaluate: %w", err)
 	}
-	got, err := r.ask(ctx, previewLoaded{TreeOf(q.Files).ID, loaded})
+	got, err := r.ask(ctx, previewLoaded{TreeOf(q.Files), loaded})
 	if err != nil {
 		return Previewed{}, err
 	}
@@ -106,14 +106,13 @@ func (l *loop) answer(ctx context.Context, q request) any {
 }
 
 func (l *loop) preview(q previewLoaded) any {
-	if !l.loaded {
+	if l.tip.Hash == "" {
 		return refuse("the branch was not evaluated yet; try again in a moment")
 	}
-	p := &pull{pullLoaded: pullLoaded{loaded: q.loaded, base: l.tip.Hash}, tree: q.tree}
+	p := &pull{pullLoaded: pullLoaded{files: &q.files, loaded: q.loaded, base: l.tip.Hash}, tree: q.files.ID}
 	l.planPull(p)
-	out := Previewed{Digest: p.plan.Digest, Tree: q.tree, Base: l.tip.Hash, Steps: p.plan.Steps,
+	return Previewed{Digest: p.plan.Digest, Tree: p.tree, Base: l.tip.Hash, Steps: p.plan.Steps,
 		Problems: p.problems, Vetoes: p.vetoes, Clashes: p.clashes, Unknown: p.unknown}
-	return out
 }
 
 // Review is the preview as people are told it.

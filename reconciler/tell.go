@@ -25,7 +25,7 @@ func (l *loop) tell(now time.Time) {
 	}
 	l.told, l.stale = now, false
 	l.planPulls(l.ctx)
-	if l.Forge != nil && l.loaded {
+	if l.Forge != nil && l.tip.Hash != "" {
 		l.review()
 	}
 	l.show(now)
@@ -122,7 +122,7 @@ func (l *loop) stepOf(s plan.Step) forge.Step {
 		return forge.Step{Step: s, Status: forge.StepWaits, Why: "its zone cannot be listed"}
 	}
 	if clash, is := l.clashes[s.Key]; is {
-		return forge.Step{Step: s, Status: forge.StepFailed, Why: clash.Message + "; " + clash.Unblock}
+		return forge.Step{Step: s, Status: forge.StepFailed, Why: clash.String()}
 	}
 	if isEnvoy(s.Key) {
 		return l.servedStep(s)

@@ -1,6 +1,7 @@
 package reconciler
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -149,15 +150,18 @@ func (l *loop) serviceState(id schema.ServiceID) (state, why string) {
 	for _, key := range l.byService[id] {
 		if _, pending := l.steps[key]; !pending {
 			if clash, is := l.clashes[key]; is {
-				reasons = append(reasons, clash.Message+"; "+clash.Unblock)
+				reasons, state = append(reasons, clash.String()), "held"
 			}
 			continue
 		}
 		status := l.status[key]
+		if status.State == Clashes {
+			state = "held"
+		}
 		reasons = append(reasons, strings.TrimSuffix(string(status.State)+": "+status.Why, ": "))
 	}
 	if len(reasons) > 0 {
-		return "changing", strings.Join(reasons, "; ")
+		return cmp.Or(state, "changing"), strings.Join(reasons, "; ")
 	}
 	for _, key := range l.byService[id] {
 		if l.unknown[key] {

@@ -95,7 +95,7 @@ func cases() map[string]Review {
 			r.Held = []Held{{"jira-web", "services/jira/jira-web.cue:14:9: backend wbe is not declared"}}
 		}),
 		"clash": with(planned(created), func(r *Review) {
-			r.Clashes = []plan.Clash{{Key: created.Key, Message: "A wiki.example.com exists in zone/example.com and was not made by edgewright",
+			r.Clashes = []plan.Clash{{Key: created.Key, Message: "it exists in zone/example.com and was not made by edgewright",
 				Unblock: "remove it there, or declare another name"}}
 		}),
 		"conflict": with(planned(), func(r *Review) { r.State, r.Note = Refused, "it conflicts with main in services/jira/jira-web.cue" }),

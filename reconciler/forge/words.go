@@ -166,7 +166,10 @@ func (r Review) slow() []string {
 	if len(names) > 0 {
 		out = append(out, fmt.Sprintf("Old answers for %s live up to %d s in caches.", plural(len(names), "name", "names"), ttl))
 	}
-	gone := r.count(func(s Step) bool { return ofKind(resource.EnvoyService, s) && s.Verb == plan.Delete })
+	gone := r.count(func(s Step) bool {
+		leads := func(h schema.Hostname) bool { return names[h] }
+		return ofKind(resource.EnvoyService, s) && s.Verb == plan.Delete && slices.ContainsFunc(s.Hosts(), leads)
+	})
 	if gone > 0 {
 		out = append(out, fmt.Sprintf("The routes of %s go on answering until then.", plural(gone, "deleted service", "deleted services")))
 	}

@@ -30,6 +30,9 @@ type Clash struct {
 	Unblock string           `json:"unblock"`
 }
 
+// String says what stands in the way of what, and what to do.
+func (c Clash) String() string { return c.Key.Name + ": " + c.Message + "; " + c.Unblock }
+
 // Difference is what a diff found, in the order of the keys that it was given.
 type Difference struct {
 	Steps   []Step
@@ -100,7 +103,7 @@ func foreignScope(want resource.Resource, s Snapshot) Clash {
 func foreignResource(want resource.Resource) Clash {
 	return Clash{
 		Key: want.Key, Service: want.Service, Origin: want.Origin,
-		Message: fmt.Sprintf("%s exists in %s and was not made by edgewright", want.Key.Name, want.Key.Scope),
+		Message: fmt.Sprintf("it exists in %s and was not made by edgewright", want.Key.Scope),
 		Unblock: "remove it there, or declare another name",
 	}
 }

@@ -35,10 +35,14 @@ func (c FieldChange) String() string {
 const ContentOnly = "rendered content"
 
 // Fields are the fields in which a step's after differs from its before. The content hash of a service is left out where its
-// declaration says more.
+// declaration says more, and so are the name and the type of a record, which its key says.
 func (s Step) Fields() []FieldChange {
 	changes := Fields(s.Before, s.After)
-	if s.Key.Kind != resource.EnvoyService {
+	switch s.Key.Kind {
+	case resource.DNSRecord:
+		return slices.DeleteFunc(changes, func(c FieldChange) bool { return c.Path == "name" || c.Path == "type" })
+	case resource.EnvoyService:
+	default:
 		return changes
 	}
 	isContent := func(c FieldChange) bool { return c.Path == "content" }

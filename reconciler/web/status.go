@@ -22,7 +22,7 @@ func (s *server) status() Status {
 // Verdict says in a word how things are, the most urgent first.
 func (s Status) Verdict() string {
 	switch {
-	case !s.Loaded && s.Source == "":
+	case !s.Loaded && s.Source == "" && !s.Frozen:
 		return "starting"
 	case s.unreachable():
 		return "unreachable"

@@ -102,8 +102,11 @@ func (s *server) ready(w http.ResponseWriter, _ *http.Request) {
 	v := s.Loop.View()
 	if !v.Loaded && !s.proxiesServed() {
 		why := "no commit was evaluated yet, and no proxy is served"
-		if v.Source != "" {
+		switch {
+		case v.Source != "":
 			why += ": " + v.Source
+		case v.Frozen:
+			why = "the newest commit has a problem that holds everything, and no proxy is served"
 		}
 		http.Error(w, why, http.StatusServiceUnavailable)
 		return

@@ -1,0 +1,86 @@
+package reconciler
+
+import (
+	"bytes"
+	"fmt"
+	"reflect"
+	"slices"
+
+	"github.com/edgewright/edgewright/render"
+	"github.com/edgewright/edgewright/render/resource"
+	"github.com/edgewright/edgewright/schema"
+	"github.com/edgewright/edgewright/schema/load"
+)
+
+// decision is what of a commit takes effect. It is made in the same way for the branch and for what a pull would make of it.
+type decision struct {
+	edge     schema.Edge
+	rendered map[schema.ServiceID][]resource.Resource // of what changed; "" is the platform; nil: gone
+	problems []schema.Problem
+	held     held
+	frozen   bool // nothing takes effect
+}
+
+// decide holds back what has a problem, and renders the rest. What cannot be rendered has a problem too.
+func (l *loop) decide(files Tree, loaded load.Commit) decision {
+	mentions := func(id schema.ServiceID, host schema.Hostname) bool {
+		return slices.ContainsFunc(files.Files, func(f load.File) bool {
+			return serviceOfPath(f.Path) == id && bytes.Contains(f.Data, []byte(host))
+		})
+	}
+	d := decision{problems: slices.Clone(loaded.Problems)}
+	for {
+		var ok bool
+		if d.edge, d.held, ok = holdBack(l.edge, loaded.Edge, d.problems, mentions); !ok {
+			return decision{edge: l.edge, problems: d.problems, frozen: true}
+		}
+		var more []schema.Problem
+		if d.rendered, more = l.render(d.edge, d.held); len(more) == 0 {
+			return d
+		}
+		d.problems = append(d.problems, more...)
+	}
+}
+
+// render renders what an edge changes: the services that differ, or all when the platform does. A service that is held already and
+// still cannot be rendered is the platform's fault.
+func (l *loop) render(edge schema.Edge, h held) (map[schema.ServiceID][]resource.Resource, []schema.Problem) {
+	rendered := map[schema.ServiceID][]resource.Resource{}
+	var problems []schema.Problem
+	all := !reflect.DeepEqual(l.edge.Platform, edge.Platform) || !l.loaded
+	if all {
+		resources, err := render.Platform(edge.Platform)
+		if err != nil {
+			problems = append(problems, platformProblem(edge.Platform, "", "it cannot be rendered: "+err.Error()))
+		}
+		rendered[""] = resources
+	}
+	for _, s := range edge.Services {
+		if old, existed := l.edge.Service(s.ID); !all && existed && reflect.DeepEqual(old, s) {
+			continue
+		}
+		resources, err := render.Service(edge.Platform, s)
+		_, isHeld := h[s.ID]
+		switch {
+		case err != nil && isHeld:
+			problems = append(problems, platformProblem(edge.Platform, "fleets."+string(s.Fleet),
+				fmt.Sprintf("service %s stays at its last good declaration, which this platform cannot serve: %v", s.ID, err)))
+		case err != nil:
+			problems = append(problems, schema.Problem{Code: "service/render", Service: s.ID, Position: s.Source.Find(""), Path: "services." + string(s.ID),
+				Message: fmt.Sprintf("service %s cannot be rendered: %v", s.ID, err)})
+		default:
+			rendered[s.ID] = resources
+		}
+	}
+	for _, s := range l.edge.Services {
+		if _, still := edge.Service(s.ID); !still {
+			rendered[s.ID] = nil
+		}
+	}
+	return rendered, problems
+}
+
+func platformProblem(p schema.Platform, path, message string) schema.Problem {
+	return schema.Problem{Code: "platform/render", Position: p.Source.Find(path), Path: path, Message: message + "; so everything stays as it is",
+		Hint: "change the services first, and the platform when nothing needs the old one"}
+}
