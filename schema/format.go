@@ -11,9 +11,10 @@ func Format(p Problem) string {
 	var b strings.Builder
 	b.WriteString(p.String())
 	if p.Line != "" {
-		b.WriteString("\n    " + p.Line)
-		if at := p.Position.Column - 1; at >= 0 && at <= len(p.Line) {
-			b.WriteString("\n    " + strings.Map(blank, p.Line[:at]) + "^")
+		line, at := window(p.Line, p.Position.Column-1)
+		b.WriteString("\n    " + line)
+		if at >= 0 && at <= len(line) {
+			b.WriteString("\n    " + strings.Map(blank, line[:at]) + "^")
 		}
 	}
 	for _, also := range p.Also {
@@ -23,6 +24,30 @@ func Format(p Problem) string {
 		b.WriteString("\n    try: " + p.Hint)
 	}
 	return b.String()
+}
+
+// window is the part of a long line around a column, in bytes, and where the column is in it.
+func window(line string, at int) (string, int) {
+	const most = 160
+	if len(line) <= most {
+		return line, at
+	}
+	from := max(0, min(at, len(line))-most/2)
+	for from > 0 && !utf8.RuneStart(line[from]) {
+		from--
+	}
+	to := min(len(line), from+most)
+	for to < len(line) && !utf8.RuneStart(line[to]) {
+		to--
+	}
+	part := line[from:to]
+	if to < len(line) {
+		part += "…"
+	}
+	if from == 0 {
+		return part, at
+	}
+	return "…" + part, at - from + len("…")
 }
 
 // blank keeps tabs, so that the caret stands under its column.

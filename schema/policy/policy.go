@@ -105,7 +105,7 @@ func (c *checker) checkFleet(s schema.Service) {
 		c.problem("fleet/unknown", about{&s, "fleet"}, fmt.Sprintf("there is no fleet %s", s.Fleet), "fleets are declared in platform/: "+known(c.platform.Fleets, func(f schema.Fleet) string { return string(f.ID) }))
 		return
 	}
-	if _, listens := fleet.Listener(s.Exposure); !listens {
+	if _, listens := fleet.Listener(s.Exposure); !listens && len(fleet.Listeners) > 0 { // a fleet without any is told once
 		c.problem("fleet/exposure", about{&s, "exposure"}, fmt.Sprintf("fleet %s takes no %s requests", s.Fleet, s.Exposure), "choose another fleet or exposure, or ask the platform team for a listener")
 	}
 }
@@ -123,7 +123,7 @@ func (c *checker) checkHosts(s schema.Service) {
 		if slices.Index(s.Hosts, h) < i {
 			c.problem("host/twice", at, fmt.Sprintf("%s is listed twice", h), "remove one of the two")
 		}
-		if exists && !slices.ContainsFunc(team.Domains, func(d schema.Hostname) bool { return plain(h).Within(d) }) {
+		if exists && !slices.ContainsFunc(team.Domains, func(d schema.Hostname) bool { return plain(h).Within(plain(d)) }) {
 			c.problem("host/domain", at, fmt.Sprintf("team %s may not use %s", team.ID, h), fmt.Sprintf("its domains are %s; the platform team can add one", join(team.Domains)))
 		}
 		if _, hosted := c.platform.ZoneFor(plain(h), s.Exposure); !hosted {
