@@ -3,6 +3,7 @@ package envoy
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -93,15 +94,16 @@ func address(host string, port uint16) *corev3.Address {
 	}}}
 }
 
-// checkHost is the Host that a health check sends: the backend's own name, or the service's first.
+// checkHost is the Host that a health check sends: the backend's own name, or the service's first in the alphabet, so that the order
+// in which they are declared changes no cluster.
 func checkHost(s schema.Service, b schema.Backend) string {
 	if at, ok := b.Location.(schema.DNSName); ok {
 		return string(at.Name)
 	}
-	for _, h := range s.Hosts {
-		return strings.TrimPrefix(string(h), "*.")
+	if len(s.Hosts) == 0 {
+		return netip.IPv4Unspecified().String()
 	}
-	return netip.IPv4Unspecified().String()
+	return strings.TrimPrefix(string(slices.Min(s.Hosts)), "*.")
 }
 
 func healthCheck(h schema.HealthCheck, host string) *corev3.HealthCheck {
