@@ -91,7 +91,7 @@ func (c *child) greet(ctx context.Context) error {
 }
 
 // evaluate has one file evaluated. After an error the child is dead; the error is a *breach when the file may be to blame.
-func (c *child) evaluate(ctx context.Context, file load.File) (load.Result, error) {
+func (c *child) evaluate(ctx context.Context, unit load.Unit) (load.Result, error) {
 	used, err := c.cpu()
 	if err == nil {
 		err = c.limitCPU(used)
@@ -102,12 +102,12 @@ func (c *child) evaluate(ctx context.Context, file load.File) (load.Result, erro
 	}
 	watch := &watched{child: c, ctx: ctx, started: time.Now(), wall: c.limits.WallPerFile, cpu: c.limits.CPUPerFile, cpuBefore: used}
 	var got answer
-	err = writeFrame(watch, inputFrame(c.limits.Input), file)
+	err = writeFrame(watch, inputFrame(c.limits.Input), unit)
 	if err == nil {
 		err = readFrame(watch, c.limits.Output, &got)
 	}
-	if err == nil && got.Path != file.Path {
-		err = fmt.Errorf("answer is for %q, not for %q", got.Path, file.Path)
+	if err == nil && got.Path != unit.Path() {
+		err = fmt.Errorf("answer is for %q, not for %q", got.Path, unit.Path())
 	}
 	c.served++
 	if err == nil {

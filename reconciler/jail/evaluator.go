@@ -19,7 +19,7 @@ import (
 // largeJob is the number of files from which on a job uses two children.
 const largeJob = 64
 
-// Evaluator evaluates files in confined children. The zero value works; Close ends its children. It may be used by many
+// Evaluator evaluates units in confined children. The zero value works; Close ends its children. It may be used by many
 // goroutines at a time.
 type Evaluator struct {
 	Command []string // argv of a process that calls Serve; default: this executable with the verb evaluate
@@ -47,21 +47,21 @@ func (e *Evaluator) Warm(ctx context.Context) error {
 	return nil
 }
 
-// Evaluate answers one result per file, in order. A file that meets a limit gets one problem, and the others what they would
+// Evaluate answers one result per unit, in order. One that meets a limit gets one problem, and the others what they would
 // have got without it. An error means that no child could be started or that ctx ended.
-func (e *Evaluator) Evaluate(ctx context.Context, files []load.File) ([]load.Result, error) {
+func (e *Evaluator) Evaluate(ctx context.Context, units []load.Unit) ([]load.Result, error) {
 	p, err := e.open()
 	if err != nil {
 		return nil, err
 	}
 	p.begin()
 	defer p.end()
-	results := make([]load.Result, len(files))
+	results := make([]load.Result, len(units))
 	next := make(chan int)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		defer close(next)
-		for i := range files {
+		for i := range units {
 			select {
 			case next <- i:
 			case <-ctx.Done():
@@ -71,15 +71,15 @@ func (e *Evaluator) Evaluate(ctx context.Context, files []load.File) ([]load.Res
 		return nil
 	})
 	workers := 1
-	if len(files) > largeJob {
+	if len(units) > largeJob {
 		workers = maxChildren
 	}
 	for range workers {
 		group.Go(func() error {
 			for i := range next {
-				result, err := e.evaluate(ctx, p, files[i])
+				result, err := e.evaluate(ctx, p, units[i])
 				if err != nil {
-					return fmt.Errorf("evaluate %s: %w", files[i].Path, err)
+					return fmt.Errorf("evaluate %s: %w", units[i].Path(), err)
 				}
 				results[i] = result
 			}
@@ -115,21 +115,21 @@ func (e *Evaluator) open() (*pool, error) {
 	return e.pool, e.openErr
 }
 
-// evaluate tries a file again, in a fresh child, where the first one's age or the machine may be to blame: what a file gets
+// evaluate tries a unit again, in a fresh child, where the first one's age or the machine may be to blame: what one gets
 // must not depend on its neighbours.
-func (e *Evaluator) evaluate(ctx context.Context, p *pool, file load.File) (load.Result, error) {
-	if len(file.Data) > p.limits.Input || len(file.Path) > framing/2 {
-		return e.stopped(file, &breach{code: CodeInput, detail: fmt.Sprintf("%d bytes", len(file.Data))}, p.limits), nil
+func (e *Evaluator) evaluate(ctx context.Context, p *pool, unit load.Unit) (load.Result, error) {
+	if size := unit.Size(); size > p.limits.Input || len(unit.Path()) > framing/2 {
+		return e.stopped(unit, &breach{code: CodeInput, detail: fmt.Sprintf("%d bytes", size)}, p.limits), nil
 	}
-	result, blame, err := attempt(ctx, p, file, false)
+	result, blame, err := attempt(ctx, p, unit, false)
 	if err == nil && blame != nil && blame.again {
-		result, blame, err = attempt(ctx, p, file, true)
+		result, blame, err = attempt(ctx, p, unit, true)
 	}
 	switch {
 	case err != nil:
 		return load.Result{}, err
 	case blame != nil:
-		return e.stopped(file, &blame.breach, p.limits), nil
+		return e.stopped(unit, &blame.breach, p.limits), nil
 	}
 	return result, nil
 }
@@ -140,7 +140,7 @@ type verdict struct {
 	again bool
 }
 
-func attempt(ctx context.Context, p *pool, file load.File, fresh bool) (load.Result, *verdict, error) {
+func attempt(ctx context.Context, p *pool, unit load.Unit, fresh bool) (load.Result, *verdict, error) {
 	c, err := p.take(ctx, fresh)
 	if err != nil {
 		return load.Result{}, nil, err
@@ -148,7 +148,7 @@ func attempt(ctx context.Context, p *pool, file load.File, fresh bool) (load.Res
 	aged := c.served > 0
 	ctx, cancel := withEither(ctx, p.ctx)
 	defer cancel()
-	result, err := c.evaluate(ctx, file)
+	result, err := c.evaluate(ctx, unit)
 	if err != nil || c.worn() {
 		p.replace(c)
 	} else {
@@ -171,9 +171,9 @@ func withEither(ctx, other context.Context) (context.Context, context.CancelFunc
 	return ctx, func() { stop(); cancel(nil) }
 }
 
-func (e *Evaluator) stopped(file load.File, b *breach, l Limits) load.Result {
+func (e *Evaluator) stopped(unit load.Unit, b *breach, l Limits) load.Result {
 	if e.Log != nil {
-		e.Log.Warn("evaluation stopped", "file", file.Path, "code", b.code, "detail", b.detail)
+		e.Log.Warn("evaluation stopped", "file", unit.Path(), "code", b.code, "detail", b.detail)
 	}
-	return load.Result{Problems: []schema.Problem{b.problem(file, l)}}
+	return load.Result{Problems: []schema.Problem{b.problem(unit.Files[0], l)}}
 }

@@ -50,9 +50,14 @@ func service(body string) load.File {
 	return load.File{Path: "services/trello/x.cue", Data: []byte("package services\n" + body)}
 }
 
+func one(f load.File) load.Unit { return load.Unit{Files: []load.File{f}} }
+
 // TestSameAsTrusted holds that a confined process says exactly what an unconfined one says.
 func TestSameAsTrusted(t *testing.T) {
-	files := append(fixtures.Declarations(fixtures.EdgeConfig()), service("services: x: {hosts: 3}"), service("oops: ["))
+	var files []load.Unit
+	for _, f := range append(fixtures.Declarations(fixtures.EdgeConfig()), service("services: x: {hosts: 3}"), service("oops: [")) {
+		files = append(files, one(f))
+	}
 	got, err := start(t, Limits{}).Evaluate(t.Context(), files)
 	if err != nil {
 		t.Fatal(err)
@@ -94,7 +99,7 @@ services: x: fleet: "\(len(_l))"`),
 	for codes, file := range hostile {
 		t.Run(codes, func(t *testing.T) {
 			began := time.Now()
-			results, err := e.Evaluate(t.Context(), []load.File{good, file, good})
+			results, err := e.Evaluate(t.Context(), []load.Unit{one(good), one(file), one(good)})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -163,7 +168,7 @@ func escape() int {
 func TestClose(t *testing.T) {
 	e := start(t, Limits{})
 	e.Close()
-	_, err := e.Evaluate(context.Background(), []load.File{service("")})
+	_, err := e.Evaluate(context.Background(), []load.Unit{one(service(""))})
 	if !errors.Is(err, errClosed) {
 		t.Errorf("error %v, want %v", err, errClosed)
 	}

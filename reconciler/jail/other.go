@@ -26,7 +26,7 @@ var _ load.Evaluator = (*Evaluator)(nil)
 func (e *Evaluator) Warm(context.Context) error { return errUnsupported }
 
 // Evaluate is an error on this system.
-func (e *Evaluator) Evaluate(context.Context, []load.File) ([]load.Result, error) {
+func (e *Evaluator) Evaluate(context.Context, []load.Unit) ([]load.Result, error) {
 	return nil, errUnsupported
 }
 

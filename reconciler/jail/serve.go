@@ -51,15 +51,18 @@ func prepare(l Limits) (*load.Schema, error) {
 }
 
 func serveFile(in io.Reader, out io.Writer, compiled *load.Schema, l Limits) error {
-	var file load.File
-	if err := readFrame(in, inputFrame(l.Input), &file); err != nil {
+	var unit load.Unit
+	if err := readFrame(in, inputFrame(l.Input), &unit); err != nil {
 		return err
 	}
-	result := compiled.Evaluate(file)
-	err := writeFrame(out, l.Output, answer{Path: file.Path, Result: result})
+	if len(unit.Files) == 0 {
+		return errors.New("a unit without files")
+	}
+	result := compiled.Evaluate(unit)
+	err := writeFrame(out, l.Output, answer{Path: unit.Path(), Result: result})
 	if errors.Is(err, errFrameTooLarge) {
 		over := breach{code: CodeOutput}
-		return writeFrame(out, l.Output, answer{Path: file.Path, Result: load.Result{Problems: []schema.Problem{over.problem(file, l)}}})
+		return writeFrame(out, l.Output, answer{Path: unit.Path(), Result: load.Result{Problems: []schema.Problem{over.problem(unit.Files[0], l)}}})
 	}
 	return err
 }

@@ -3,59 +3,41 @@ package load
 import (
 	"fmt"
 	"maps"
+	"path"
 	"slices"
 	"strings"
 
 	"cuelang.org/go/cue"
-	"cuelang.org/go/cue/ast"
-	"cuelang.org/go/cue/build"
-	"cuelang.org/go/cue/cuecontext"
 
 	"github.com/edgewright/edgewright/schema"
+	"github.com/edgewright/edgewright/schema/form"
 )
 
-// Schema is the compiled schema. It evaluates files one after another; it is not for concurrent use.
-type Schema struct {
-	context  *cue.Context
-	service  cue.Value
-	platform cue.Value
-	id       cue.Value
-}
+// Schema is the schema, ready to evaluate units. It may be used by many goroutines at a time.
+type Schema struct{ forms form.Schema }
 
-// Compile compiles the schema that this program carries.
+// Compile reads the schema that this program carries.
 func Compile() (*Schema, error) {
-	instance := build.NewContext().NewInstance("", nil)
-	files := schema.CUE()
-	for _, name := range slices.Sorted(maps.Keys(files)) {
-		if err := instance.AddFile(name, files[name]); err != nil {
-			return nil, fmt.Errorf("parse %s: %w", name, err)
-		}
+	forms, err := form.Read(schema.CUE())
+	if err != nil {
+		return nil, err
 	}
-	ctx := cuecontext.New()
-	root := ctx.BuildInstance(instance)
-	if err := root.Err(); err != nil {
-		return nil, fmt.Errorf("compile schema: %w", err)
-	}
-	s := &Schema{context: ctx}
-	for name, to := range map[string]*cue.Value{"Service": &s.service, "Platform": &s.platform, "ID": &s.id} {
-		*to = root.LookupPath(cue.MakePath(cue.Def(name)))
-		if err := to.Err(); err != nil {
-			return nil, fmt.Errorf("find #%s in schema: %w", name, err)
-		}
-	}
-	return s, nil
+	return &Schema{forms}, nil
 }
 
-// Evaluate reads one file. What is wrong with it is told in the result's problems; then it declares nothing.
-func (s *Schema) Evaluate(f File) Result {
+// Evaluate reads one unit. What is wrong with it is told in the result's problems; then it declares nothing.
+func (s *Schema) Evaluate(u Unit) Result {
+	f := u.Files[0]
 	f.Path = printable(f.Path)
 	id, team := ServiceOf(f.Path)
 	var r Result
 	switch {
+	case path.Base(f.Path) == sharedFile || !declares(f.Path) && strings.Contains(f.Path, "/"):
+		r = s.evaluateLibrary(u)
 	case id != "":
-		r = s.evaluateService(f, id, team)
+		r = s.evaluateService(u, f, id, team)
 	case strings.HasPrefix(f.Path, "platform/"):
-		r = s.evaluatePlatform(f)
+		r = s.evaluatePlatform(u, f)
 	default:
 		r = Result{Problems: []schema.Problem{{Code: "file/place", Position: schema.Position{File: f.Path, Line: 1, Column: 1},
 			Message: "no declaration belongs here", Hint: "a service is declared in services/<team>/<id>.cue, the platform in platform/"}}}
@@ -73,7 +55,11 @@ func (s *Schema) Evaluate(f File) Result {
 	return r
 }
 
-func (s *Schema) evaluateService(f File, id schema.ServiceID, team schema.TeamID) Result {
+func declares(file string) bool {
+	return strings.HasPrefix(file, "services/") || strings.HasPrefix(file, "platform/")
+}
+
+func (s *Schema) evaluateService(u Unit, f File, id schema.ServiceID, team schema.TeamID) Result {
 	p, problems := parse(f, "services")
 	r := Result{Source: schema.Source{File: f.Path}, Problems: problems}
 	if len(problems) > 0 {
@@ -81,7 +67,7 @@ func (s *Schema) evaluateService(f File, id schema.ServiceID, team schema.TeamID
 	}
 	prefix := "services." + string(id)
 	r.Source.At = below(p.at, prefix)
-	if err := s.id.Unify(s.context.BuildExpr(ast.NewString(string(id)))).Err(); err != nil {
+	if faults := s.forms.Of("ID").Check(string(id)); len(faults) > 0 {
 		r.Problems = append(r.Problems, schema.Problem{Code: "service/id", Position: p.at[prefix], Message: fmt.Sprintf("%q cannot be a service's id", id),
 			Hint: "an id is 1 to 63 lower-case letters, digits and dashes, and starts with a letter: rename the file"})
 		return r
@@ -90,14 +76,9 @@ func (s *Schema) evaluateService(f File, id schema.ServiceID, team schema.TeamID
 		r.Problems = misplaced
 		return r
 	}
-	whole := s.context.BuildExpr(p.body)
-	declared := whole.LookupPath(cue.MakePath(cue.Str("services"), cue.Str(string(id))))
-	tree, problems := s.evaluated(f, whole, declared, s.service, r.Source)
-	if len(problems) > 0 {
-		r.Problems = prefixed(problems, prefix)
-		return r
-	}
-	service, problems := serviceFrom(tree, r.Source)
+	tree, faults, problems := s.read(u, p, cue.MakePath(cue.Str("services"), cue.Str(string(id))), s.forms.Of("Service"), &r.Source)
+	service, more := serviceFrom(tree, r.Source, len(faults) > 0)
+	problems = append(problems, withoutEchoes(more, faults)...)
 	service.ID = id
 	if len(problems) == 0 && service.Owner.Team != team {
 		problems = append(problems, schema.Problem{Code: "service/team", Position: r.Source.Find("owner.team"), Path: "owner.team",
@@ -107,37 +88,61 @@ func (s *Schema) evaluateService(f File, id schema.ServiceID, team schema.TeamID
 	return r
 }
 
-func (s *Schema) evaluatePlatform(f File) Result {
+func (s *Schema) evaluatePlatform(u Unit, f File) Result {
 	p, problems := parse(f, "platform")
 	r := Result{Source: schema.Source{File: f.Path, At: p.at}, Problems: problems}
 	if len(problems) > 0 {
 		return r
 	}
-	whole := s.context.BuildExpr(p.body)
-	tree, problems := s.evaluated(f, whole, whole, s.platform, r.Source)
-	if len(problems) > 0 {
-		r.Problems = problems
-		return r
-	}
-	platform, problems := platformFrom(tree, r.Source)
-	r.Platform, r.Problems = &platform, problems
+	tree, faults, problems := s.read(u, p, cue.Path{}, s.forms.Of("Platform"), &r.Source)
+	platform, more := platformFrom(tree, r.Source, len(faults) > 0)
+	r.Platform, r.Problems = &platform, append(problems, withoutEchoes(more, faults)...)
 	return r
 }
 
-// evaluated unifies what a file declares with its definition and reads it as JSON would.
-func (s *Schema) evaluated(f File, whole, declared, definition cue.Value, source schema.Source) (map[string]any, []schema.Problem) {
-	if err := whole.Err(); err != nil {
-		return nil, fromCUE(f.Path, err, source, definition)
+// evaluateLibrary judges files that others use. It declares nothing.
+func (s *Schema) evaluateLibrary(u Unit) Result {
+	first, problems := parse(u.Files[0], "")
+	r := Result{Source: schema.Source{File: u.Path(), At: first.at}, Problems: problems, Library: true}
+	if path.Base(u.Path()) == sharedFile {
+		for _, name := range slices.Sorted(maps.Keys(first.at)) {
+			if !strings.ContainsAny(name, ".[") && !strings.HasPrefix(name, "_") && !strings.HasPrefix(name, "#") {
+				r.Problems = append(r.Problems, schema.Problem{Code: "file/shared", Position: first.at[name], Path: name,
+					Message: fmt.Sprintf("a shared file declares nothing by itself, but this one has the field %s", name),
+					Hint:    "name it #" + name + " or _" + name + ", and use it in the files of services"})
+			}
+		}
 	}
-	v := definition.Unify(declared)
-	if err := v.Validate(cue.Concrete(true), cue.Final()); err != nil {
-		return nil, fromCUE(f.Path, err, source, definition)
+	if len(r.Problems) > 0 {
+		return r
 	}
-	var tree map[string]any
-	if err := v.Decode(&tree); err != nil {
-		return nil, fromCUE(f.Path, err, source, definition)
+	_, r.Problems = evaluated(u, first.file, cue.Path{}, &r.Source)
+	return r
+}
+
+// read is what a declaration says, as encoding/json reads it with UseNumber, and how it differs from its form. What is written out is
+// taken as it stands, all else is evaluated.
+func (s *Schema) read(u Unit, p parsed, below cue.Path, want *form.Form, source *schema.Source) (map[string]any, []form.Fault, []schema.Problem) {
+	prefix := ""
+	value, literal := written(p.body)
+	for _, selector := range below.Selectors() {
+		group, _ := value.(map[string]any)
+		value = group[selector.Unquoted()]
+		prefix += selector.Unquoted() + "."
 	}
-	return tree, nil
+	if !literal || len(u.Packages) > 0 {
+		var problems []schema.Problem
+		if value, problems = evaluated(u, p.file, below, source); len(problems) > 0 {
+			return nil, nil, problems
+		}
+	}
+	faults := want.Check(value)
+	tree, _ := value.(map[string]any)
+	says := func(path string) (schema.Position, bool) {
+		at, known := p.says[strings.TrimSuffix(prefix+path, ".")]
+		return at, known
+	}
+	return tree, faults, misshapen(faults, *source, says)
 }
 
 // onlyService demands that a file declares its own service and nothing else.

@@ -30,8 +30,8 @@ func FuzzEvaluate(f *testing.F) {
 		if len(data) > 2000 || bytes.ContainsAny(data, "*|") || bytes.Contains(data, []byte("for")) || bytes.Contains(data, []byte("(")) {
 			t.Skip()
 		}
-		r := compiled.Evaluate(load.File{Path: path, Data: data})
-		if (r.Service == nil && r.Platform == nil) != (len(r.Problems) > 0) {
+		r := compiled.Evaluate(load.Unit{Files: []load.File{{Path: path, Data: data}}})
+		if (r.Service == nil && r.Platform == nil && !r.Library) && len(r.Problems) == 0 || (r.Service != nil || r.Platform != nil) && len(r.Problems) > 0 {
 			t.Fatalf("declares and has problems, or neither: %+v", r)
 		}
 		for _, p := range r.Problems {

@@ -29,12 +29,13 @@ type Result struct {
 	Platform *schema.Platform `json:"platform,omitempty"`
 	Source   schema.Source    `json:"source"`
 	Problems []schema.Problem `json:"problems,omitempty"`
+	Library  bool             `json:"library,omitempty"` // nothing is declared: others use it
 }
 
-// Evaluator evaluates files, one result per file, in order. An error means that nothing could be evaluated; what is wrong with a
-// file is a problem in its result. Trusted evaluates in this process; untrusted files go to a confined one.
+// Evaluator evaluates units, one result per unit, in order. An error means that nothing could be evaluated; what is wrong with a
+// unit is a problem in its result. Trusted evaluates in this process; untrusted units go to a confined one.
 type Evaluator interface {
-	Evaluate(ctx context.Context, files []File) ([]Result, error)
+	Evaluate(ctx context.Context, units []Unit) ([]Result, error)
 }
 
 // Commit is all that the files of one commit declare. Services with problems of their own are in Edge where they could be read.
@@ -43,9 +44,9 @@ type Commit struct {
 	Problems []schema.Problem // sorted
 }
 
-// Join puts the results of all files of a commit together and judges them by the rules. Results and files correspond.
-func Join(files []File, results []Result) Commit {
-	var c Commit
+// Join puts the results of all units of a commit together and judges them by the rules.
+func Join(files []File, results []Result, problems ...schema.Problem) Commit {
+	c := Commit{Problems: problems}
 	platform := partial{}
 	for _, r := range results {
 		c.Problems = append(c.Problems, r.Problems...)
@@ -104,7 +105,7 @@ func quote(problems []schema.Problem, files []File) {
 			lines[p.Position.File] = strings.Split(string(files[at].Data), "\n")
 		}
 		if text := lines[p.Position.File]; p.Position.Line <= len(text) {
-			problems[i].Line = printable(clip(strings.TrimRight(text[p.Position.Line-1], "\r\t "), 200))
+			problems[i].Line = printable(clip(strings.TrimRight(text[p.Position.Line-1], "\r\t "), 2000))
 		}
 	}
 }

@@ -2,17 +2,23 @@ package load
 
 import (
 	"context"
-	"crypto/sha256"
 	"fmt"
+	"runtime"
 	"sync"
+
+	"golang.org/x/sync/errgroup"
 )
 
-// Loader loads commits and evaluates only files that it has not seen. It may be used by many goroutines at a time.
+// Loader loads commits and evaluates only units that it has not seen. It may be used by many goroutines at a time.
 type Loader struct {
-	Evaluator Evaluator
+	Evaluator Evaluator // of units that are not literal; those that are, are read here
+
+	once   sync.Once
+	schema *Schema
+	err    error
 
 	mu    sync.Mutex
-	known map[string]Result // by path and content
+	known map[string]Result // by identity of the unit
 }
 
 // slack is how many results beyond those of the last commit are kept: for pulls and for what is put back.
@@ -20,12 +26,17 @@ const slack = 2000
 
 // Load evaluates the files of a commit. Problems are part of the answer; an error means that nothing could be evaluated.
 func (l *Loader) Load(ctx context.Context, files []File) (Commit, error) {
-	results := make([]Result, len(files))
-	names := make([]string, len(files))
+	t := sorted(files)
+	units := t.libraries()
+	for _, f := range t.declarations {
+		units = append(units, t.unit(f))
+	}
+	results := make([]Result, len(units))
+	names := make([]string, len(units))
 	var missing []int
 	l.mu.Lock()
-	for i, f := range files {
-		names[i] = identity(f)
+	for i, u := range units {
+		names[i] = u.identity()
 		if r, ok := l.known[names[i]]; ok {
 			results[i] = r
 		} else {
@@ -33,28 +44,55 @@ func (l *Loader) Load(ctx context.Context, files []File) (Commit, error) {
 		}
 	}
 	l.mu.Unlock()
-	if len(missing) > 0 {
-		fresh := make([]File, len(missing))
-		for i, at := range missing {
-			fresh[i] = files[at]
-		}
-		evaluated, err := l.Evaluator.Evaluate(ctx, fresh)
-		if err != nil {
-			return Commit{}, fmt.Errorf("evaluate declarations: %w", err)
-		}
-		for i, at := range missing {
-			results[at] = evaluated[i]
-		}
+	if err := l.evaluate(ctx, units, missing, results); err != nil {
+		return Commit{}, fmt.Errorf("evaluate declarations: %w", err)
 	}
 	l.keep(names, results)
-	return Join(files, results), nil
+	return Join(files, results, t.problems...), nil
 }
 
-func identity(f File) string {
-	if f.Hash == "" {
-		f.Hash = fmt.Sprintf("%x", sha256.Sum256(f.Data))
+// evaluate fills in the results of some of the units.
+func (l *Loader) evaluate(ctx context.Context, units []Unit, missing []int, results []Result) error {
+	l.once.Do(func() { l.schema, l.err = Compile() })
+	if l.err != nil {
+		return l.err
 	}
-	return f.Path + "\x00" + f.Hash
+	var literal, others []int
+	for _, i := range missing {
+		if units[i].literal {
+			literal = append(literal, i)
+		} else {
+			others = append(others, i)
+		}
+	}
+	group, within := errgroup.WithContext(ctx)
+	if len(others) > 0 {
+		group.Go(func() error {
+			send := make([]Unit, len(others))
+			for n, i := range others {
+				send[n] = units[i]
+			}
+			evaluated, err := l.Evaluator.Evaluate(within, send)
+			for n, i := range others {
+				if err == nil {
+					results[i] = evaluated[n]
+				}
+			}
+			return err
+		})
+	}
+	for worker, workers := 0, runtime.GOMAXPROCS(0); worker < workers; worker++ {
+		group.Go(func() error {
+			for n := worker; n < len(literal) && within.Err() == nil; n += workers {
+				results[literal[n]] = l.schema.Evaluate(units[literal[n]])
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	return ctx.Err()
 }
 
 // keep remembers the results, and forgets others once there are too many.
@@ -69,26 +107,22 @@ func (l *Loader) keep(names []string, results []Result) {
 	}
 }
 
-// Trusted evaluates files in this process, without a bound on memory or time: for files that we wrote ourselves.
+// Trusted evaluates in this process, without a bound on memory or time: what we wrote ourselves.
 type Trusted struct {
-	mu     sync.Mutex
+	once   sync.Once
 	schema *Schema
+	err    error
 }
 
 // Evaluate implements Evaluator.
-func (t *Trusted) Evaluate(_ context.Context, files []File) ([]Result, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.schema == nil {
-		compiled, err := Compile()
-		if err != nil {
-			return nil, err
-		}
-		t.schema = compiled
+func (t *Trusted) Evaluate(_ context.Context, units []Unit) ([]Result, error) {
+	t.once.Do(func() { t.schema, t.err = Compile() })
+	if t.err != nil {
+		return nil, t.err
 	}
-	results := make([]Result, len(files))
-	for i, f := range files {
-		results[i] = t.schema.Evaluate(f)
+	results := make([]Result, len(units))
+	for i, u := range units {
+		results[i] = t.schema.Evaluate(u)
 	}
 	return results, nil
 }

@@ -1,8 +1,10 @@
 package load
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"cuelang.org/go/cue/ast"
 	"cuelang.org/go/cue/errors"
@@ -20,43 +22,62 @@ const (
 	maxTokens = 100_000
 )
 
-// bounded refuses a file that is too large or too deeply nested to be parsed.
-func bounded(f File) *schema.Problem {
+// inspect reads the words of a file, before it is parsed. literal tells that it is made of nothing but values written out: no
+// reference, operator, comprehension, import or call. Such a file needs no evaluation, takes time in proportion to its size and is
+// safe to read in this process. A file that is too large or nests too deeply has a problem, and nothing more is done with it.
+func inspect(f File) (literal bool, problem *schema.Problem) {
 	if len(f.Data) > MaxBytes {
-		return &schema.Problem{Code: "limit/input", Position: schema.Position{File: f.Path, Line: 1, Column: 1},
+		return true, &schema.Problem{Code: "limit/input", Position: schema.Position{File: f.Path, Line: 1, Column: 1},
 			Message: fmt.Sprintf("this file is larger than %d KiB", MaxBytes>>10), Hint: "split it: one file declares one service"}
 	}
 	file := token.NewFile(f.Path, -1, len(f.Data))
 	var s scanner.Scanner
-	s.Init(file, f.Data, func(token.Pos, string, []any) {}, scanner.DontInsertCommas)
-	depth := 0
+	literal = true
+	s.Init(file, f.Data, func(token.Pos, string, []any) { literal = false }, scanner.DontInsertCommas)
+	nesting, chain := 0, 0 // a: b: c: nests without brackets
+	var last, before token.Token
 	for tokens := 0; ; tokens++ {
-		pos, tok, _ := s.Scan()
+		pos, tok, text := s.Scan()
 		switch tok {
 		case token.EOF:
-			return nil
+			return literal, nil
 		case token.LBRACE, token.LBRACK, token.LPAREN:
-			depth++
+			nesting++
+			literal = literal && tok != token.LPAREN
 		case token.RBRACE, token.RBRACK, token.RPAREN:
-			depth--
+			nesting--
+		case token.COLON:
+			if before == token.COLON {
+				chain++
+			} else {
+				chain = 0
+			}
+		case token.IDENT:
+			literal = literal && !strings.HasPrefix(text, "_") && !strings.HasPrefix(text, "#")
+		case token.STRING, token.INT, token.FLOAT, token.TRUE, token.FALSE, token.NULL, token.COMMA, token.COMMENT:
+		default:
+			literal = false
 		}
-		if depth > maxDepth || tokens > maxTokens {
-			return &schema.Problem{Code: "limit/nesting", Position: position(f.Path, pos),
+		if nesting+chain > maxDepth || tokens > maxTokens {
+			return true, &schema.Problem{Code: "limit/nesting", Position: position(f.Path, pos),
 				Message: fmt.Sprintf("this file nests deeper than %d levels or has more than %d words", maxDepth, maxTokens),
 				Hint:    "write the values out flat; a service needs about ten levels"}
 		}
+		before, last = last, tok
 	}
 }
 
 // parsed is a file's syntax and where each of its fields was written.
 type parsed struct {
-	body *ast.StructLit // without the package clause
-	at   map[string]schema.Position
+	file *ast.File
+	body *ast.StructLit             // without package clause and imports
+	at   map[string]schema.Position // of each field's name and each element
+	says map[string]schema.Position // of each field's value
 }
 
-// parse reads the syntax. wantPackage is what the package clause must say.
+// parse reads the syntax. wantPackage is what the package clause must say; empty: anything.
 func parse(f File, wantPackage string) (parsed, []schema.Problem) {
-	if p := bounded(f); p != nil {
+	if _, p := inspect(f); p != nil {
 		return parsed{}, []schema.Problem{*p}
 	}
 	file, err := parser.ParseFile(f.Path, f.Data, parser.ParseComments)
@@ -64,30 +85,28 @@ func parse(f File, wantPackage string) (parsed, []schema.Problem) {
 		return parsed{}, syntaxProblems(f.Path, err)
 	}
 	var problems []schema.Problem
-	out := parsed{body: &ast.StructLit{}, at: map[string]schema.Position{}}
+	out := parsed{file: file, body: &ast.StructLit{}, at: map[string]schema.Position{}, says: map[string]schema.Position{}}
 	named := false
 	for _, d := range file.Decls {
 		switch d := d.(type) {
 		case *ast.Package:
-			named = d.Name != nil && d.Name.Name == wantPackage
+			named = d.Name != nil && (d.Name.Name == wantPackage || wantPackage == "")
 			if !named {
 				problems = append(problems, schema.Problem{Code: "file/package", Position: position(f.Path, d.Pos()),
 					Message: fmt.Sprintf("files of this folder are of package %s", wantPackage), Hint: "write: package " + wantPackage})
 				named = true
 			}
 		case *ast.ImportDecl:
-			problems = append(problems, schema.Problem{Code: "file/import", Position: position(f.Path, d.Pos()),
-				Message: "a declaration imports nothing: each file is evaluated on its own", Hint: "write the values out, or share them with a hidden field (_name) in this file"})
 		default:
 			out.body.Elts = append(out.body.Elts, d)
 		}
 	}
 	if !named {
 		problems = append(problems, schema.Problem{Code: "file/package", Position: schema.Position{File: f.Path, Line: 1, Column: 1},
-			Message: "this file names no package", Hint: "begin with: package " + wantPackage})
+			Message: "this file names no package", Hint: "begin with: package " + cmp.Or(wantPackage, "<name>")})
 	}
 	problems = append(problems, attributes(f.Path, file)...)
-	places(f.Path, "", out.body, out.at)
+	out.places(f.Path, "", out.body)
 	return out, problems
 }
 
@@ -105,7 +124,7 @@ func attributes(path string, file *ast.File) []schema.Problem {
 }
 
 // places notes where each field and element of literal structs and lists stands. The first place wins.
-func places(file, prefix string, e ast.Node, at map[string]schema.Position) {
+func (p *parsed) places(file, prefix string, e ast.Node) {
 	switch e := e.(type) {
 	case *ast.StructLit:
 		for _, d := range e.Elts {
@@ -121,16 +140,17 @@ func places(file, prefix string, e ast.Node, at map[string]schema.Position) {
 			if prefix != "" {
 				path = prefix + "." + label
 			}
-			if _, known := at[path]; !known {
-				at[path] = position(file, field.Label.Pos())
+			if _, known := p.at[path]; !known {
+				p.at[path] = position(file, field.Label.Pos())
+				p.says[path] = position(file, field.Value.Pos())
 			}
-			places(file, path, field.Value, at)
+			p.places(file, path, field.Value)
 		}
 	case *ast.ListLit:
 		for i, el := range e.Elts {
 			path := prefix + "[" + strconv.Itoa(i) + "]"
-			at[path] = position(file, el.Pos())
-			places(file, path, el, at)
+			p.at[path] = position(file, el.Pos())
+			p.places(file, path, el)
 		}
 	}
 }

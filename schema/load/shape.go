@@ -17,6 +17,7 @@ import (
 // and durations.
 type shape struct {
 	source   schema.Source
+	faulty   bool // the tree is known not to have its form: it is not decoded
 	problems []schema.Problem
 }
 
@@ -24,8 +25,11 @@ func (s *shape) problem(code schema.Code, path, message, hint string) {
 	s.problems = append(s.problems, schema.Problem{Code: code, Path: path, Position: s.source.Find(path), Message: message, Hint: hint})
 }
 
-func serviceFrom(tree map[string]any, source schema.Source) (schema.Service, []schema.Problem) {
-	s := &shape{source: source}
+func serviceFrom(tree map[string]any, source schema.Source, faulty bool) (schema.Service, []schema.Problem) {
+	s := &shape{source: source, faulty: faulty || tree == nil}
+	if tree == nil {
+		tree = map[string]any{}
+	}
 	backends, _ := tree["backends"].(map[string]any)
 	tree["backends"] = s.keyed("backends", "id", backends, s.backend)
 	for i, r := range list[map[string]any](tree["routes"]) {
@@ -36,8 +40,11 @@ func serviceFrom(tree map[string]any, source schema.Source) (schema.Service, []s
 	return out, s.problems
 }
 
-func platformFrom(tree map[string]any, source schema.Source) (schema.Platform, []schema.Problem) {
-	s := &shape{source: source}
+func platformFrom(tree map[string]any, source schema.Source, faulty bool) (schema.Platform, []schema.Problem) {
+	s := &shape{source: source, faulty: faulty || tree == nil}
+	if tree == nil {
+		tree = map[string]any{}
+	}
 	none := func(string, map[string]any) {}
 	for field, key := range map[string]string{"teams": "id", "fleets": "id", "zones": "name"} {
 		group, _ := tree[field].(map[string]any)
@@ -177,7 +184,7 @@ func (s *shape) duration(path string, v any) {
 
 // decode reads the tree into a type, unless something is already known to be wrong.
 func (s *shape) decode(tree map[string]any, into any) {
-	if len(s.problems) > 0 {
+	if len(s.problems) > 0 || s.faulty {
 		return
 	}
 	data, err := json.Marshal(tree)

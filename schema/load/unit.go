@@ -1,0 +1,218 @@
+package load
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"maps"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"cuelang.org/go/cue/ast"
+	"cuelang.org/go/cue/parser"
+
+	"github.com/edgewright/edgewright/schema"
+)
+
+// Unit is what is evaluated in one go: a declaration, or a package that declarations import, with everything that it may refer to.
+// It means the same wherever it is evaluated.
+type Unit struct {
+	Files    []File            `json:"files"`              // of one package, the declaration first
+	Packages map[string][]File `json:"packages,omitempty"` // that it imports, and that those import, by import path
+
+	literal bool
+}
+
+// Path is the declaration's, or that of the package's first file.
+func (u Unit) Path() string { return u.Files[0].Path }
+
+// Names of files with a meaning of their own.
+const (
+	sharedFile      = "shared.cue"      // definitions and hidden fields for the files beside it and below
+	constraintsFile = "constraints.cue" // what lets `cue vet` judge the files; the daemon needs it not
+	moduleFile      = "cue.mod/module.cue"
+)
+
+// tree is the files of a commit by what they are for.
+type tree struct {
+	declarations []File
+	shared       map[string]File   // shared.cue by folder
+	packages     map[string][]File // other .cue files by folder
+	module       string
+	problems     []schema.Problem
+	imports      map[string][]string // of a file, by path
+}
+
+func sorted(files []File) *tree {
+	t := &tree{shared: map[string]File{}, packages: map[string][]File{}, imports: map[string][]string{}}
+	for _, f := range files {
+		folder, name := path.Split(f.Path)
+		folder = strings.TrimSuffix(folder, "/")
+		top, _, _ := strings.Cut(f.Path, "/")
+		declares := top == "services" || top == "platform"
+		switch {
+		case f.Path == moduleFile:
+			t.readModule(f)
+		case top == "cue.mod" || declares && name == constraintsFile:
+		case declares && name == sharedFile:
+			t.shared[folder] = f
+		case declares || folder == "":
+			t.declarations = append(t.declarations, f)
+		default:
+			t.packages[folder] = append(t.packages[folder], f)
+		}
+	}
+	for _, files := range t.packages {
+		slices.SortFunc(files, func(a, b File) int { return cmp.Compare(a.Path, b.Path) })
+	}
+	return t
+}
+
+// readModule learns how the packages of the repository are named in imports.
+func (t *tree) readModule(f File) {
+	file, err := parser.ParseFile(f.Path, f.Data)
+	if err != nil {
+		t.problems = append(t.problems, syntaxProblems(f.Path, err)...)
+		return
+	}
+	for _, d := range file.Decls {
+		field, is := d.(*ast.Field)
+		if !is {
+			continue
+		}
+		if name, _, err := ast.LabelName(field.Label); err != nil || name != "module" {
+			continue
+		}
+		if v, ok := written(field.Value); ok {
+			t.module, _ = v.(string)
+		}
+	}
+	t.module, _, _ = strings.Cut(t.module, "@")
+}
+
+// unit gathers what a declaration may refer to. One that is literal refers to nothing.
+func (t *tree) unit(f File) Unit {
+	if literal, _ := inspect(f); literal {
+		return Unit{Files: []File{f}, literal: true}
+	}
+	u := Unit{Files: append([]File{f}, t.sharedFor(path.Dir(f.Path))...)}
+	t.gather(&u)
+	return u
+}
+
+// libraries are the packages, and the shared files of each folder, on their own: nobody may use what is wrong in them.
+func (t *tree) libraries() []Unit {
+	var units []Unit
+	for _, folder := range slices.Sorted(maps.Keys(t.packages)) {
+		units = append(units, Unit{Files: t.packages[folder]})
+	}
+	for _, folder := range slices.Sorted(maps.Keys(t.shared)) {
+		shared := t.sharedFor(folder)
+		slices.Reverse(shared)
+		units = append(units, Unit{Files: shared})
+	}
+	for i := range units {
+		t.gather(&units[i])
+	}
+	return units
+}
+
+// sharedFor are the shared files of a folder and those above it, the nearest last.
+func (t *tree) sharedFor(folder string) []File {
+	var files []File
+	for ; folder != "."; folder = path.Dir(folder) {
+		if shared, there := t.shared[folder]; there {
+			files = append(files, shared)
+		}
+	}
+	slices.Reverse(files)
+	return files
+}
+
+// gather adds the packages that a unit imports, and those that they import.
+func (t *tree) gather(u *Unit) {
+	for open := slices.Clone(u.Files); len(open) > 0; open = open[1:] {
+		for _, name := range t.importsOf(open[0]) {
+			if _, known := u.Packages[name]; known {
+				continue
+			}
+			files := t.packageOf(name)
+			if files == nil {
+				continue // a package of CUE itself, or a problem that its evaluation tells
+			}
+			if u.Packages == nil {
+				u.Packages = map[string][]File{}
+			}
+			u.Packages[name] = files
+			open = append(open, files...)
+		}
+	}
+}
+
+// packageOf are the files of a package of this repository.
+func (t *tree) packageOf(name string) []File {
+	folder, inside := strings.CutPrefix(name, t.module+"/")
+	if t.module == "" || !inside {
+		return nil
+	}
+	folder, _, _ = strings.Cut(folder, ":")
+	return t.packages[folder]
+}
+
+func (t *tree) importsOf(f File) []string {
+	if known, done := t.imports[f.Path]; done {
+		return known
+	}
+	var names []string
+	if _, problem := inspect(f); problem == nil {
+		if file, err := parser.ParseFile(f.Path, f.Data, parser.ImportsOnly); err == nil {
+			for spec := range file.ImportSpecs() {
+				if name, err := strconv.Unquote(spec.Path.Value); err == nil {
+					names = append(names, name)
+				}
+			}
+		}
+	}
+	t.imports[f.Path] = names
+	return names
+}
+
+// identity is the same for units that mean the same.
+func (u Unit) identity() string {
+	h := sha256.New()
+	for _, f := range u.all() {
+		h.Write([]byte(f.Path + "\x00" + f.hash() + "\x00"))
+	}
+	for _, name := range slices.Sorted(maps.Keys(u.Packages)) {
+		h.Write([]byte(name + "\x00"))
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+// all are the unit's files, those of its packages last.
+func (u Unit) all() []File {
+	files := slices.Clone(u.Files)
+	for _, name := range slices.Sorted(maps.Keys(u.Packages)) {
+		files = append(files, u.Packages[name]...)
+	}
+	return files
+}
+
+// Size is how many bytes have to be read to evaluate the unit.
+func (u Unit) Size() int {
+	n := 0
+	for _, f := range u.all() {
+		n += len(f.Data)
+	}
+	return n
+}
+
+func (f File) hash() string {
+	if f.Hash != "" {
+		return f.Hash
+	}
+	sum := sha256.Sum256(f.Data)
+	return hex.EncodeToString(sum[:])
+}
