@@ -19,8 +19,11 @@ type held map[schema.ServiceID]string
 func holdBack(good, declared schema.Edge, problems []schema.Problem, mentions func(schema.ServiceID, schema.Hostname) bool) (schema.Edge, held, bool) {
 	bad := map[schema.ServiceID]schema.Problem{}
 	for _, p := range problems {
-		if p.Service == "" {
+		if p.OfPlatform() {
 			return good, nil, false
+		}
+		if p.Unused {
+			continue
 		}
 		if _, told := bad[p.Service]; !told {
 			bad[p.Service] = p

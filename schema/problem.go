@@ -60,7 +60,11 @@ type Problem struct {
 	Line     string     `json:"line,omitempty"`    // the text of the line
 	Service  ServiceID  `json:"service,omitempty"` // whom it holds; empty: everything (platform, schema)
 	Also     []Position `json:"also,omitempty"`    // other places that take part, for example who holds the clashing name
+	Unused   bool       `json:"unused,omitempty"`  // in a package or shared file: it holds nobody by itself
 }
+
+// OfPlatform tells whether a problem holds everything.
+func (p Problem) OfPlatform() bool { return p.Service == "" && !p.Unused }
 
 // String is one line: position, message and code.
 func (p Problem) String() string {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 
 	"github.com/edgewright/edgewright/reconciler"
 	"github.com/edgewright/edgewright/reconciler/source"
@@ -20,21 +21,15 @@ func (r repository) Tip() (reconciler.Commit, error) {
 
 func (r repository) Files(ctx context.Context, commit string) (reconciler.Tree, error) {
 	files, err := r.mirror.Files(ctx, commit)
-	if err != nil {
-		return reconciler.Tree{}, err
-	}
-	return treeOf(files), nil
+	return treeOf(files, err)
 }
 
 func (r repository) Merged(ctx context.Context, head string) (reconciler.Tree, error) {
 	files, conflicts, err := r.mirror.Merged(ctx, head)
-	switch {
-	case err != nil:
-		return reconciler.Tree{}, err
-	case len(conflicts) > 0:
+	if err == nil && len(conflicts) > 0 {
 		return reconciler.Tree{}, &reconciler.Conflict{Files: conflicts}
 	}
-	return treeOf(files), nil
+	return treeOf(files, err)
 }
 
 func (r repository) Between(after, upTo string, limit int) ([]reconciler.Commit, error) {
@@ -46,10 +41,18 @@ func (r repository) Between(after, upTo string, limit int) ([]reconciler.Commit,
 	return out, err
 }
 
-func treeOf(files []source.File) reconciler.Tree {
+// treeOf is the tree of files. One that is too large to be read is told as a problem, as any other is.
+func treeOf(files []source.File, err error) (reconciler.Tree, error) {
+	var large *source.TooLargeError
+	if errors.As(err, &large) {
+		return reconciler.TreeOf([]load.File{{Path: ".", Unfit: large.Why}}), nil
+	}
+	if err != nil {
+		return reconciler.Tree{}, err
+	}
 	out := make([]load.File, len(files))
 	for i, f := range files {
-		out[i] = load.File{Path: f.Path, Data: f.Data}
+		out[i] = load.File(f)
 	}
-	return reconciler.TreeOf(out)
+	return reconciler.TreeOf(out), nil
 }

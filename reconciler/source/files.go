@@ -2,6 +2,7 @@ package source
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"path"
@@ -13,35 +14,36 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/object"
 )
 
-// File is a declaration. Hash is its blob's.
+// File is a file of CUE. Hash is its blob's.
 type File struct {
-	Path string
-	Data []byte
-	Hash string
+	Path  string
+	Data  []byte
+	Hash  string
+	Unfit string // why it cannot be read as a file; then Data is empty
 }
 
-// TooLargeError says that a tree holds more than the bounds allow.
+// TooLargeError says that a tree, or one file of it, holds more than the bounds allow.
 type TooLargeError struct{ Path, Why string }
 
 func (e *TooLargeError) Error() string { return fmt.Sprintf("%s: %s", e.Path, e.Why) }
 
-// UnfitError says that a tree holds something that is no file where declarations are.
-type UnfitError struct{ Path, Why string }
+// maxDepth is how deep below the root one looks for files.
+const maxDepth = 9
 
-func (e *UnfitError) Error() string { return fmt.Sprintf("%s: %s", e.Path, e.Why) }
-
-// roots are the folders that hold declarations, and maxDepth is how deep below them one looks.
-var roots = []string{"platform", "services"}
-
-const maxDepth = 8
-
-// entry is a declaration before its bytes are read. Its path is relative to the tree that was listed.
+// entry is a file before its bytes are read. Its path is relative to the tree that was listed.
 type entry struct {
-	path string
-	hash plumbing.Hash
+	path  string
+	hash  plumbing.Hash
+	unfit string
 }
 
-// Files are the declarations at a commit, by path: all .cue files below services and platform.
+// listing is a folder at a depth: how deep it lies decides what is still looked at.
+type listing struct {
+	hash  plumbing.Hash
+	depth int
+}
+
+// Files are all .cue files at a commit, by path. Of cue.mod only module.cue counts, of folders whose names begin with a dot nothing.
 func (m *Mirror) Files(ctx context.Context, commit string) ([]File, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -58,34 +60,23 @@ func (m *Mirror) Files(ctx context.Context, commit string) ([]File, error) {
 
 // list is the declarations of a commit, sorted by path. Folders that were listed before are not read again.
 func (m *Mirror) list(c *object.Commit) ([]entry, error) {
-	root, err := c.Tree()
+	listed, err := m.listTree(c.TreeHash, "", 0)
 	if err != nil {
-		return nil, fmt.Errorf("read tree of commit %s: %w", c.Hash, err)
+		return nil, err
 	}
-	var all []entry
-	for _, e := range root.Entries {
-		if e.Mode != filemode.Dir || !slices.Contains(roots, e.Name) {
-			continue
-		}
-		below, err := m.listTree(e.Hash, e.Name, 1)
-		if err != nil {
-			return nil, err
-		}
-		all = appendBelow(all, e.Name, below)
-	}
+	all := slices.DeleteFunc(slices.Clone(listed), func(e entry) bool {
+		return strings.HasPrefix(e.path, "cue.mod/") && e.path != "cue.mod/module.cue"
+	})
 	slices.SortFunc(all, func(a, b entry) int { return strings.Compare(a.path, b.path) })
 	if len(all) > m.MaxFiles {
-		return nil, &TooLargeError{"the repository", fmt.Sprintf("it holds %d declarations, at most %d are read", len(all), m.MaxFiles)}
+		return nil, &TooLargeError{"the repository", fmt.Sprintf("it holds %d files of CUE, at most %d are read", len(all), m.MaxFiles)}
 	}
 	return all, nil
 }
 
 func (m *Mirror) listTree(hash plumbing.Hash, where string, depth int) ([]entry, error) {
-	if known, ok := m.lists[hash]; ok {
+	if known, ok := m.lists[listing{hash, depth}]; ok {
 		return known, nil
-	}
-	if depth > maxDepth {
-		return nil, &UnfitError{where, fmt.Sprintf("folders nest deeper than %d", maxDepth)}
 	}
 	tree, err := m.repository.TreeObject(hash)
 	if err != nil {
@@ -93,33 +84,32 @@ func (m *Mirror) listTree(hash plumbing.Hash, where string, depth int) ([]entry,
 	}
 	out := []entry{}
 	for _, e := range tree.Entries {
-		at := path.Join(where, e.Name)
 		switch {
+		case strings.HasPrefix(e.Name, ".") || e.Mode == filemode.Submodule:
+		case e.Mode == filemode.Dir && depth == maxDepth:
+			out = append(out, entry{e.Name, e.Hash, fmt.Sprintf("folders nest deeper than %d", maxDepth)})
 		case e.Mode == filemode.Dir:
-			below, err := m.listTree(e.Hash, at, depth+1)
+			below, err := m.listTree(e.Hash, path.Join(where, e.Name), depth+1)
 			if err != nil {
 				return nil, err
 			}
 			out = appendBelow(out, e.Name, below)
-		case e.Mode == filemode.Submodule:
-			return nil, &UnfitError{at, "it is a submodule; declarations are plain files"}
-		case path.Ext(e.Name) != ".cue":
-		case e.Mode == filemode.Symlink:
-			return nil, &UnfitError{at, "it is a symbolic link; declarations are plain files"}
-		default:
-			out = append(out, entry{e.Name, e.Hash})
+		case e.Mode == filemode.Symlink && (path.Ext(e.Name) == ".cue" || depth == 0 && (e.Name == "services" || e.Name == "platform")):
+			out = append(out, entry{e.Name, e.Hash, "it is a symbolic link, which is not followed"})
+		case path.Ext(e.Name) == ".cue":
+			out = append(out, entry{e.Name, e.Hash, ""})
 		}
 	}
 	if len(m.lists) > 10_000 {
 		clear(m.lists)
 	}
-	m.lists[hash] = out
+	m.lists[listing{hash, depth}] = out
 	return out, nil
 }
 
 func appendBelow(all []entry, folder string, below []entry) []entry {
 	for _, e := range below {
-		all = append(all, entry{folder + "/" + e.path, e.hash})
+		all = append(all, entry{folder + "/" + e.path, e.hash, e.unfit})
 	}
 	return all
 }
@@ -132,12 +122,21 @@ func (m *Mirror) read(ctx context.Context, entries []entry) ([]File, error) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
+		if e.unfit != "" {
+			files[i] = File{Path: e.path, Hash: e.hash.String(), Unfit: e.unfit}
+			continue
+		}
 		data, err := m.blob(e)
+		var large *TooLargeError
+		if errors.As(err, &large) {
+			files[i] = File{Path: e.path, Hash: e.hash.String(), Unfit: large.Why}
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
 		if total += int64(len(data)); total > m.MaxBytes {
-			return nil, &TooLargeError{"the repository", fmt.Sprintf("its declarations are larger than %d MiB together", m.MaxBytes>>20)}
+			return nil, &TooLargeError{"the repository", fmt.Sprintf("its files of CUE are larger than %d MiB together", m.MaxBytes>>20)}
 		}
 		files[i] = File{Path: e.path, Data: data, Hash: e.hash.String()}
 	}
@@ -160,7 +159,7 @@ func (m *Mirror) blob(e entry) ([]byte, error) {
 		return nil, fmt.Errorf("read %s: %w", e.path, err)
 	}
 	if b.Size > m.MaxFileBytes {
-		return nil, &TooLargeError{e.path, fmt.Sprintf("it has %d bytes, a declaration has at most %d", b.Size, m.MaxFileBytes)}
+		return nil, &TooLargeError{e.path, fmt.Sprintf("it has %d bytes, a file of CUE has at most %d", b.Size, m.MaxFileBytes)}
 	}
 	r, err := b.Reader()
 	if err != nil {

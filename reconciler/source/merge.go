@@ -79,6 +79,8 @@ func mergeTrees(base, ours, theirs map[string]File) (files []File, conflicts []s
 			merged = t
 		case o.Hash == "" || t.Hash == "": // changed here, deleted there
 			clean = false
+		case b.Unfit+o.Unfit+t.Unfit != "":
+			clean = false
 		default:
 			merged.Data, clean = mergeLines(b.Data, o.Data, t.Data)
 			merged.Hash = blobHash(merged.Data)

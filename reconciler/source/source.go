@@ -51,7 +51,7 @@ type Mirror struct {
 
 	mu         sync.Mutex // go-git's storage is not for concurrent use
 	repository *git.Repository
-	lists      map[plumbing.Hash][]entry // declarations below a tree
+	lists      map[listing][]entry // declarations below a tree
 	blobs      map[plumbing.Hash][]byte
 }
 
@@ -69,7 +69,7 @@ func Open(_ context.Context, c Config) (*Mirror, error) {
 	if c.MaxBytes == 0 {
 		c.MaxBytes = 256 << 20
 	}
-	m := &Mirror{Config: c, lists: map[plumbing.Hash][]entry{}, blobs: map[plumbing.Hash][]byte{}}
+	m := &Mirror{Config: c, lists: map[listing][]entry{}, blobs: map[plumbing.Hash][]byte{}}
 	return m, m.open()
 }
 

@@ -24,10 +24,16 @@ const SchemaModule = "github.com/edgewright/edgewright/schema/v1"
 // compile builds the instance of a unit. Nothing is read but the unit's files and the schema that this program carries.
 func compile(u Unit, first *ast.File) (*build.Instance, error) {
 	packages, open := map[string]*build.Instance{}, map[string]bool{}
+	var fault errors.Error // of a package that is imported, at the place of the import
+	blame := func(pos token.Pos, format string, args ...any) {
+		if fault == nil {
+			fault = errors.Newf(pos, format, args...)
+		}
+	}
 	var load build.LoadFunc
 	load = func(pos token.Pos, name string) *build.Instance {
 		if open[name] {
-			packages[name].Err = errors.Newf(pos, "import failed: package %q imports itself", name)
+			blame(pos, "package %q imports itself, by way of others", name)
 		}
 		if known, done := packages[name]; done {
 			return known
@@ -43,11 +49,15 @@ func compile(u Unit, first *ast.File) (*build.Instance, error) {
 		packages[name], open[name] = p, true
 		defer delete(open, name)
 		if err := add(p, files); err != nil {
-			p.Err = errors.Append(p.Err, errors.Promote(err, "parse"))
+			where := ""
+			if at := errors.Positions(err); len(at) > 0 {
+				where = at[0].String() + ": "
+			}
+			blame(pos, "package %q cannot be read: %s%v", name, where, err)
 			return p
 		}
 		if err := p.Complete(); err != nil {
-			p.Err = errors.Append(p.Err, errors.Promote(err, "import"))
+			blame(pos, "package %q cannot be read: %v", name, err)
 		}
 		return p
 	}
@@ -58,8 +68,11 @@ func compile(u Unit, first *ast.File) (*build.Instance, error) {
 	if err := add(instance, u.Files[1:]); err != nil {
 		return nil, err
 	}
-	if err := instance.Complete(); err != nil {
+	if err := instance.Complete(); fault == nil && err != nil {
 		return nil, err
+	}
+	if fault != nil {
+		return nil, fault
 	}
 	return instance, nil
 }
@@ -149,7 +162,9 @@ func fromCUE(u Unit, err error, source schema.Source) []schema.Problem {
 		if p.Code == "cue/evaluate" && strings.Contains(p.Message, ": import ") && len(problems) > 0 {
 			continue // an echo of the import that is not there
 		}
-		p.Path, p.Position = path, authorPosition(u, e, source, path)
+		if p.Path, p.Position = path, authorPosition(u, e, source, path); p.Position.File != u.Path() {
+			p.Path = "" // it speaks of the other file
+		}
 		if key := p.Position.String() + p.Message; told[key] {
 			continue
 		} else {
@@ -210,6 +225,8 @@ func wording(e errors.Error, path string) schema.Problem {
 		return schema.Problem{Code: "field/conflict", Message: name + " has two values: " + strings.TrimPrefix(text, "conflicting values "), Hint: "keep one of them"}
 	case strings.HasPrefix(format, "reference"):
 		return schema.Problem{Code: "cue/reference", Message: text, Hint: "a name is known in its own file and where shared.cue or an import brings it: quote it if you meant text"}
+	case strings.HasPrefix(format, "package %q"):
+		return schema.Problem{Code: "cue/import", Message: text, Hint: "mend the package, or stop importing it"}
 	case strings.Contains(text, "imported but not defined"), strings.Contains(text, "builtin package"):
 		_, quoted, _ := strings.Cut(text, "package ")
 		quoted, _, _ = strings.Cut(quoted, " ")

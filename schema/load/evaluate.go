@@ -33,7 +33,7 @@ func (s *Schema) Evaluate(u Unit) Result {
 	var r Result
 	switch {
 	case path.Base(f.Path) == sharedFile || !declares(f.Path) && strings.Contains(f.Path, "/"):
-		r = s.evaluateLibrary(u)
+		id, r = "", s.evaluateLibrary(u)
 	case id != "":
 		r = s.evaluateService(u, f, id, team)
 	case strings.HasPrefix(f.Path, "platform/"):

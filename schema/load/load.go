@@ -18,9 +18,10 @@ import (
 
 // File is one file of edge-config. Path is relative to its root, with slashes.
 type File struct {
-	Path string `json:"path"`
-	Data []byte `json:"data"`
-	Hash string `json:"-"` // of Data, where it is known already, as from git; equal hashes mean equal data
+	Path  string `json:"path"`
+	Data  []byte `json:"data"`
+	Hash  string `json:"-"` // of Data, where it is known already, as from git; equal hashes mean equal data
+	Unfit string `json:"-"` // why it could not be read; then there is no Data
 }
 
 // Result is what one file declares: a service, a part of the platform, or problems.
@@ -49,7 +50,10 @@ func Join(files []File, results []Result, problems ...schema.Problem) Commit {
 	c := Commit{Problems: problems}
 	platform := partial{}
 	for _, r := range results {
-		c.Problems = append(c.Problems, r.Problems...)
+		for _, p := range r.Problems {
+			p.Unused = r.Library
+			c.Problems = append(c.Problems, p)
+		}
 		switch {
 		case r.Service != nil:
 			s := *r.Service
@@ -65,12 +69,24 @@ func Join(files []File, results []Result, problems ...schema.Problem) Commit {
 		return cmp.Or(cmp.Compare(a.ID, b.ID), cmp.Compare(a.Source.File, b.Source.File))
 	})
 	c.Problems = append(c.Problems, c.dropTwins()...)
-	if len(platform.problems) == 0 && !slices.ContainsFunc(c.Problems, func(p schema.Problem) bool { return p.Service == "" }) {
+	if len(platform.problems) == 0 && !slices.ContainsFunc(c.Problems, schema.Problem.OfPlatform) {
 		c.Problems = append(c.Problems, policy.Check(c.Edge)...)
 	}
+	c.Problems = withoutUnusedTwins(c.Problems)
 	quote(c.Problems, files)
 	schema.SortProblems(c.Problems)
 	return c
+}
+
+// withoutUnusedTwins leaves out what a library is told where the services that use it are told the same.
+func withoutUnusedTwins(problems []schema.Problem) []schema.Problem {
+	used := map[schema.Position]bool{}
+	for _, p := range problems {
+		if !p.Unused {
+			used[p.Position] = true
+		}
+	}
+	return slices.DeleteFunc(problems, func(p schema.Problem) bool { return p.Unused && used[p.Position] })
 }
 
 // dropTwins keeps the first of services that have the same ID, in two teams' folders.

@@ -116,3 +116,35 @@ func overlay(base []load.File, archive *txtar.Archive) ([]load.File, golden) {
 	}
 	return kept, want
 }
+
+// TestFullCUE holds that a declaration may use the language: packages of the repository and of CUE, the schema itself, shared files,
+// comprehensions; and that each value is known by the place where it was written.
+func TestFullCUE(t *testing.T) {
+	archive, err := txtar.ParseFile("testdata/full.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, _ := overlay(fixtures.Declarations(fixtures.EdgeConfig()), archive)
+	commit := loadAll(t, files)
+	for _, p := range commit.Problems {
+		t.Error(p)
+	}
+	s, _ := commit.Edge.Service("trello-web")
+	addresses, _ := s.Backends[0].Location.(schema.Addresses)
+	if got := fmt.Sprintln(addresses, s.Backends[0].Health.Path, s.Routes[0].Name, s.Routes[1].Name, len(s.Routes)); got != "[127.0.0.1:9010 127.0.0.1:9011] /healthz v1 v2 3\n" {
+		t.Errorf("the service is %s", got)
+	}
+	for path, want := range map[string]string{
+		"hosts[0]":                  "services/trello/trello-web.cue:12:10",
+		"backends.web.health.path":  "lib/check/check.cue:6:16",
+		"owner.oncall":              "services/trello/shared.cue:3:34",
+		"exposure":                  "services/shared.cue:3:10",
+		"backends.web.addresses[1]": "services/trello/trello-web.cue:15:53",
+		"routes[1].respond.status":  "services/trello/trello-web.cue:18:62",
+		"routes[2].forward.timeout": "services/trello/trello-web.cue:21:60",
+	} {
+		if got := s.Source.Find(path).String(); got != want {
+			t.Errorf("%s stands at %s, want %s", path, got, want)
+		}
+	}
+}

@@ -53,6 +53,10 @@ func sorted(files []File) *tree {
 		top, _, _ := strings.Cut(f.Path, "/")
 		declares := top == "services" || top == "platform"
 		switch {
+		case f.Unfit != "":
+			id, _ := ServiceOf(f.Path)
+			t.problems = append(t.problems, schema.Problem{Code: "file/unfit", Service: id, Position: schema.Position{File: printable(f.Path), Line: 1, Column: 1},
+				Message: "this file cannot be read: " + f.Unfit, Hint: "declarations are plain files of at most 256 KiB"})
 		case f.Path == moduleFile:
 			t.readModule(f)
 		case top == "cue.mod" || declares && name == constraintsFile:
