@@ -68,9 +68,10 @@ Try it:
   git switch -c my-change        # edit a file in services/, commit
   git push origin my-change      # a pull opens: look at %[2]s
   curl -H 'Host: status.acme.example' %[3]s/ping
+  export EDGEWRIGHT_STATE=%[4]s     # then: edgewright status, plan, apply
 
 Ctrl-C ends everything.
-`, d.Forge.CloneURL(), d.Forge.URL(), d.Public[0])
+`, d.Forge.CloneURL(), d.Forge.URL(), d.Public[0], d.Daemon.State)
 	<-ctx.Done()
 	fmt.Fprintln(c.Out, "stopping")
 	return d.Stop()

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/edgewright/edgewright/reconciler/web"
+	"github.com/edgewright/edgewright/schema"
 )
 
 func statusCommand() *cobra.Command {
@@ -50,7 +51,7 @@ func tellStatus(out io.Writer, s web.Status) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "SERVICE\tTEAM\tFLEET\tSTATE\tHOSTS\tWHY")
 	for _, v := range s.Services {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%v\t%s\n", v.ID, v.Team, v.Fleet, v.State, v.Hosts, v.Why)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", v.ID, v.Team, v.Fleet, v.State, hosts(v.Hosts), v.Why)
 	}
 	fmt.Fprintln(w, "\nPROXY\tFLEET\tENVOY\tACKNOWLEDGED\tREFUSED\tLAG")
 	for _, n := range s.Proxies {
@@ -87,4 +88,17 @@ func tellStatus(out io.Writer, s web.Status) error {
 	_, err := fmt.Fprintf(out, "%s: %s, %s pending, at commit %s %s\n", s.Verdict(), count(len(s.Services), "service"),
 		count(len(s.Steps), "step"), s.Commit[:min(10, len(s.Commit))], strings.TrimSpace(s.Subject))
 	return err
+}
+
+// hosts are the first few names, so that a line stays a line.
+func hosts(names []schema.Hostname) string {
+	var out []string
+	for i, name := range names {
+		if i == 3 {
+			out = append(out, fmt.Sprintf("%d more", len(names)-i))
+			break
+		}
+		out = append(out, string(name))
+	}
+	return strings.Join(out, ", ")
 }
