@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -112,8 +113,8 @@ func (l *loop) refused(ctx context.Context, f flight, outcome plan.Outcome) {
 		z.limit = n / 2
 	} else {
 		for _, s := range f.intent.Steps {
-			times := l.failures[s.Key].times + 1
-			l.failures[s.Key] = failure{why: outcome.Refused, times: times, retry: now.Add(backoff(times))}
+			times := l.failures[s.ID()].times + 1
+			l.failures[s.ID()] = failure{why: outcome.Refused, times: times, retry: now.Add(backoff(times))}
 		}
 		l.done(ctx, f.intent.Steps, "refused: "+outcome.Refused, now)
 	}
@@ -139,7 +140,7 @@ func (l *loop) finish(ctx context.Context, f flight, outcome plan.Outcome) {
 		l.owned[e.Key] = e
 	}
 	for _, s := range f.intent.Steps {
-		delete(l.failures, s.Key)
+		delete(l.failures, s.ID())
 	}
 	l.done(ctx, f.intent.Steps, "applied", now)
 	l.zone(f.intent.Scope).limit = 0
@@ -151,10 +152,32 @@ func (l *loop) finish(ctx context.Context, f flight, outcome plan.Outcome) {
 func (l *loop) entryAfter(s plan.Step, commit string, now time.Time) state.Entry {
 	old := l.owned[s.Key]
 	e := state.Entry{Key: s.Key, Service: s.Service, Spec: s.After, Needs: s.Needs, Commit: commit, Applied: now}
-	if old.Spec != nil && !slices.Equal(old.Needs, e.Needs) || s.Verb == plan.Delete {
-		e.Gone = &state.Gone{At: now, TTL: ttlOf(s.Before), Needs: old.Needs}
+	e.ZoneID = old.ZoneID
+	if zone, known := l.zoneOf(s.Key.Scope); known {
+		e.ZoneID = zone.ID
+	}
+	e.Gone = l.recent(old.Gone, now)
+	if old.Spec != nil && (!slices.Equal(old.Needs, e.Needs) || ttlOf(s.Before) > ttlOf(s.After)) || s.Verb == plan.Delete {
+		e.Gone = append(e.Gone, state.Gone{At: now, TTL: ttlOf(s.Before), Needs: old.Needs})
 	}
 	return e
+}
+
+// recent are those that somebody may still follow.
+func (l *loop) recent(gone []state.Gone, now time.Time) []state.Gone {
+	return slices.DeleteFunc(slices.Clone(gone), func(g state.Gone) bool { return !now.Before(g.Until(l.Margin)) })
+}
+
+// forgetGone drops inventory entries of what is gone and cannot be asked for any more.
+func (l *loop) forgetGone(now time.Time) {
+	for key, e := range l.owned {
+		if e.Spec != nil || len(l.recent(e.Gone, now)) > 0 {
+			continue
+		}
+		e.Gone = nil
+		l.keep(e) // an entry with nothing in it is no row
+		delete(l.owned, key)
+	}
 }
 
 // land ends a flight and looks at its keys again.
@@ -187,11 +210,11 @@ func (l *loop) resolve(ctx context.Context, scope resource.Scope, started time.T
 	}
 }
 
-// isAsIntended tells whether every step of a batch is in effect. A batch is atomic, so one that is tells of all; but each is
-// looked at, because somebody may have changed one since.
+// isAsIntended tells whether a batch is in effect. A batch is atomic, so one step of it that is tells of all: somebody may have changed
+// others since.
 func (l *loop) isAsIntended(steps []plan.Step, scope resource.Scope) bool {
 	have := l.zones[scope].snapshot.Resources
-	return !slices.ContainsFunc(steps, func(s plan.Step) bool { return !bytes.Equal(have[s.Key], s.After) })
+	return slices.ContainsFunc(steps, func(s plan.Step) bool { return bytes.Equal(have[s.Key], s.After) && !bytes.Equal(s.Before, s.After) })
 }
 
 // askSettled asks about changes that AWS has taken and not yet spread.
@@ -227,6 +250,11 @@ func (l *loop) takeSettled(ctx context.Context, s settled) {
 	}
 	if s.err != nil {
 		l.Log.Warn("change cannot be asked about", "intent", s.intent, "error", s.err)
+	}
+	if errors.Is(s.err, plan.ErrForgotten) { // its zone tells what became of it
+		f.doubt = true
+		z := l.zone(f.intent.Scope)
+		z.wrote, z.due = l.Now(), l.Now()
 	}
 	f.asking, f.ask = false, l.Now().Add(l.Every.Settle)
 	l.flights[s.intent] = f
@@ -278,7 +306,7 @@ func (l *loop) forget(keys []resource.Key) {
 		if e.Spec == nil {
 			continue
 		}
-		e.Gone = &state.Gone{At: l.Now(), TTL: ttlOf(e.Spec), Needs: e.Needs}
+		e.Gone = append(l.recent(e.Gone, l.Now()), state.Gone{At: l.Now(), TTL: ttlOf(e.Spec), Needs: e.Needs})
 		e.Spec = nil
 		l.keep(e)
 	}

@@ -1,6 +1,7 @@
 package reconciler
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -47,15 +48,26 @@ func (l *loop) findShown(ctx context.Context, old string) {
 	if l.Forge == nil || old == l.tip.Hash {
 		return
 	}
-	tip := l.tip.Hash
+	tip, before := l.tip.Hash, l.before
+	l.before = ""
 	l.background.Go(func() {
-		pulls, err := l.askForPulls(ctx, old, tip)
-		l.send(ctx, shownFound{pulls, err})
+		for times := 1; ; times++ {
+			pulls, err := l.askForPulls(ctx, cmp.Or(old, before), tip, old == "")
+			l.send(ctx, shownFound{pulls, err})
+			if err == nil {
+				return
+			}
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(backoff(times)):
+			}
+		}
 	})
 }
 
-// askForPulls finds the pulls of the commits after old, or after a start of the tip alone.
-func (r *Reconciler) askForPulls(ctx context.Context, old, tip string) ([]mergedPull, error) {
+// askForPulls finds the pulls of the commits after old. At a start old counts too: what it changes may not be done.
+func (r *Reconciler) askForPulls(ctx context.Context, old, tip string, start bool) ([]mergedPull, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	limit := maxFollowed
@@ -65,6 +77,9 @@ func (r *Reconciler) askForPulls(ctx context.Context, old, tip string) ([]merged
 	commits, err := r.Repository.Between(old, tip, limit)
 	if err != nil {
 		return nil, err
+	}
+	if start && old != "" {
+		commits = append(commits, Commit{Hash: old})
 	}
 	var found []mergedPull
 	for _, c := range commits {
@@ -101,13 +116,18 @@ func (l *loop) takeShown(ctx context.Context, m shownFound) {
 	l.noteServed()
 }
 
-// approve remembers that somebody agreed to steps. It holds for these very steps only: same key, same before, same after.
+// approve remembers that somebody agreed to steps. It holds for these very steps only: same key, same before, same after; and only
+// while the branch asks for them, or may do so once their zone was listed.
 func (l *loop) approve(ctx context.Context, steps []plan.Step, a state.Approval) {
 	for _, s := range steps {
 		id := s.ID()
+		if now, is := l.steps[s.Key]; !(is && now.ID() == id) && !l.unknown[s.Key] && !l.inFlight(s.Key) {
+			continue
+		}
 		if old, is := l.approvals[id]; is && old.Confirmed {
 			continue
 		}
+		a.Key = s.Key
 		l.approvals[id] = a
 		if err := l.Books.Approvals.Put(ctx, id, a); err != nil {
 			l.Log.Error("store approval", "error", err)
@@ -121,8 +141,8 @@ func (l *loop) forgetApprovals(ctx context.Context) {
 	for _, s := range l.steps {
 		pending[s.ID()] = true
 	}
-	for id := range l.approvals {
-		if pending[id] || len(l.unknown) > 0 {
+	for id, a := range l.approvals {
+		if pending[id] || l.unknown[a.Key] || l.inFlight(a.Key) {
 			continue
 		}
 		delete(l.approvals, id)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/edgewright/edgewright/render"
@@ -103,9 +105,18 @@ func (l *loop) want(d decision) {
 	}
 }
 
-// declare tells the provider which zones there are and how ours are marked.
+// declare tells the provider which zones there are and how ours are marked. A zone that the platform has given up counts as long as
+// something of ours is in it.
 func (l *loop) declare(p schema.Platform) {
-	l.Provider.Declare(render.Mark(p), p.Zones)
+	zones := slices.Clone(p.Zones)
+	for key, e := range l.owned {
+		name, is := strings.CutPrefix(string(key.Scope), "zone/")
+		known := slices.ContainsFunc(zones, func(z schema.Zone) bool { return string(z.Name) == name })
+		if is && !known && e.ZoneID != "" {
+			zones = append(zones, schema.Zone{Name: schema.Hostname(name), ID: e.ZoneID})
+		}
+	}
+	l.Provider.Declare(render.Mark(p), zones)
 }
 
 // replace swaps the resources of services. All old ones go first: a name may move from one service to another.
@@ -132,7 +143,7 @@ func (l *loop) rememberGood(ctx context.Context) {
 	if !l.goodDue {
 		return
 	}
-	if err := l.Books.LastGood.Replace(ctx, l.edge); err != nil {
+	if err := l.Books.LastGood.Replace(ctx, l.edge, l.tip.Hash); err != nil {
 		l.Log.Error("store last good declarations", "error", err)
 		return
 	}

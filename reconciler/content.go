@@ -24,12 +24,19 @@ func fleetSpec(spec resource.Value) (out envoy.FleetSpec) {
 	return out
 }
 
+// addressTypes are the types of records that lead a name to a fleet.
+var addressTypes = []string{"A", "AAAA"}
+
+func recordKey(scope resource.Scope, kind string, host schema.Hostname) resource.Key {
+	return resource.Key{Kind: resource.DNSRecord, Scope: scope, Name: kind + " " + string(host)}
+}
+
 // recordKeys are the address records of a host name that are ours or were until a while ago, in any zone.
 func recordKeys(owned map[resource.Key]state.Entry, zones map[resource.Scope]*zone, host schema.Hostname) []resource.Key {
 	var keys []resource.Key
 	for _, scope := range sortedKeys(zones) {
-		for _, kind := range []string{"A", "AAAA"} {
-			key := resource.Key{Kind: resource.DNSRecord, Scope: scope, Name: kind + " " + string(host)}
+		for _, kind := range addressTypes {
+			key := recordKey(scope, kind, host)
 			if _, is := owned[key]; is {
 				keys = append(keys, key)
 			}

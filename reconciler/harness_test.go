@@ -194,6 +194,9 @@ func (r *repository) Between(after, upTo string, limit int) ([]reconciler.Commit
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var out []reconciler.Commit
+	if after != "" && !slices.ContainsFunc(r.line, func(c reconciler.Commit) bool { return c.Hash == after }) {
+		return r.line[len(r.line)-1:], nil // rewritten
+	}
 	for _, c := range slices.Backward(r.line) {
 		if c.Hash == after || len(out) == limit {
 			break
@@ -277,7 +280,7 @@ func (p *proxies) serves(host schema.Hostname) (schema.ServiceID, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for id, s := range p.releases["edge"].Services {
-		if slices.Contains(s.Unit.Domains, host) || slices.Contains(s.Extra, host) {
+		if slices.Contains(s.Unit.Domains, host) || slices.ContainsFunc(s.Extra, func(p schema.Place) bool { return p.Host == host }) {
 			return id, true
 		}
 	}

@@ -32,6 +32,7 @@ type loop struct {
 	loaded      bool                       // a commit was evaluated since the start
 	shown       map[resource.Key]plan.Step // what the tip changes
 	goodDue     bool                       // the edge in effect is not stored yet
+	before      string                     // the commit that took effect last before this start
 	served      time.Duration              // from the tip being heard of until every proxy had it; 0: not yet
 	sourceError error
 	forgeError  error
@@ -55,8 +56,8 @@ type loop struct {
 
 	// Who agreed to it, what went wrong, what is under way.
 	approvals map[string]state.Approval // by step ID
-	failures  map[resource.Key]failure
-	flights   map[string]flight // by intent
+	failures  map[string]failure        // by step ID
+	flights   map[string]flight         // by intent
 	drifts    []Drift
 
 	pulls  map[int]*pull
@@ -149,7 +150,7 @@ func newLoop(ctx context.Context, r *Reconciler) *loop {
 		unknown:    map[resource.Key]bool{},
 		status:     map[resource.Key]Status{},
 		approvals:  map[string]state.Approval{},
-		failures:   map[resource.Key]failure{},
+		failures:   map[string]failure{},
 		flights:    map[string]flight{},
 		pulls:      map[int]*pull{},
 		merged:     map[int]*followed{},

@@ -58,10 +58,23 @@ func (l *loop) takeObserved(ctx context.Context, o observed) {
 		return
 	}
 	z.err, z.failed = nil, 0
+	if l.marked(o.snapshot) {
+		o.snapshot.Foreign = ""
+	}
 	before := z.snapshot
 	z.snapshot = &o.snapshot
 	l.resolve(ctx, o.scope, o.started)
 	l.markChanged(o.scope, before, z.snapshot)
+}
+
+// marked tells whether a zone's mark is the one that we made, maybe under another name of this edge.
+func (l *loop) marked(s plan.Snapshot) bool {
+	for key, e := range l.owned {
+		if key.Scope == s.Scope && e.Service == "" && e.Spec != nil && bytes.Equal(s.Resources[key], e.Spec) {
+			return true
+		}
+	}
+	return false
 }
 
 // markChanged makes the keys dirty whose observation differs, or all of a zone that was seen for the first time.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -43,6 +44,8 @@ func (l *loop) pass(ctx context.Context) error {
 
 // sweep makes everything dirty and counts what the incremental passes had missed.
 func (l *loop) sweep(now time.Time) {
+	l.forgetGone(now)
+	l.forgetFailures()
 	l.compare()
 	before := len(l.steps)
 	for key := range l.desired {
@@ -62,6 +65,15 @@ func (l *loop) sweep(now time.Time) {
 		l.Log.Error("sweep found what incremental passes had missed", "before", before, "after", len(l.steps))
 	}
 	l.swept = now
+}
+
+// forgetFailures drops what is known of steps that are asked for no more.
+func (l *loop) forgetFailures() {
+	pending := map[string]bool{}
+	for _, s := range l.steps {
+		pending[s.ID()] = true
+	}
+	maps.DeleteFunc(l.failures, func(id string, _ failure) bool { return !pending[id] })
 }
 
 // compare brings steps, clashes and unknowns up to date for the dirty keys. What is in flight is left alone until it has landed.
@@ -152,7 +164,7 @@ func (l *loop) judgeStep(s plan.Step, now time.Time, vetoed map[string]plan.Veto
 	if _, agreed := l.approvals[id]; !agreed && plan.TakesTraffic(s) {
 		return Status{Approval, "nobody was shown this, and it takes traffic away"}
 	}
-	if f, ok := l.failures[s.Key]; ok && now.Before(f.retry) {
+	if f, ok := l.failures[s.ID()]; ok && now.Before(f.retry) {
 		l.alarm("retry", f.retry)
 		return Status{Failing, f.why}
 	}
@@ -212,9 +224,15 @@ func (l *loop) refusals(steps []plan.Step) map[resource.Key]plan.Clash {
 	return refused
 }
 
-// waitsFor says what a step needs that is not there yet. Deletions wait for nothing: what they let go lingers behind them.
+// waitsFor says what a step needs that is not there yet. A service is deleted at once: what it lets go lingers. A record is deleted
+// once what takes its place is there, and a listener goes when nobody is answered there any more.
 func (l *loop) waitsFor(s plan.Step) string {
-	if s.Verb == plan.Delete {
+	switch {
+	case s.Key.Kind == resource.EnvoyFleet && plan.TakesTraffic(s):
+		return l.stillExposed(s)
+	case s.Verb == plan.Delete && s.Key.Kind == resource.DNSRecord:
+		return l.notReplaced(s)
+	case s.Verb == plan.Delete:
 		return ""
 	}
 	var why []string
@@ -224,6 +242,44 @@ func (l *loop) waitsFor(s plan.Step) string {
 		}
 	}
 	return strings.Join(why, "; ")
+}
+
+// stillExposed names a service that is answered, or lingers, at a listener that a step takes away.
+func (l *loop) stillExposed(s plan.Step) string {
+	f := l.releases[fleetOf(s.Key.Scope)]
+	if f == nil {
+		return ""
+	}
+	left := fleetSpec(s.After).Listeners
+	for _, listener := range fleetSpec(s.Before).Listeners {
+		if slices.ContainsFunc(left, func(o schema.Listener) bool { return o.Exposure == listener.Exposure }) {
+			continue
+		}
+		for _, id := range sortedKeys(f.release.Services) {
+			if f.release.Services[id].Exposed(listener.Exposure) {
+				return fmt.Sprintf("%s may still be asked for at the %s listener", id, listener.Exposure)
+			}
+		}
+	}
+	return ""
+}
+
+// notReplaced names a desired record of the same host that is not there yet.
+func (l *loop) notReplaced(s plan.Step) string {
+	for _, host := range s.Hosts() {
+		for _, scope := range sortedKeys(l.zones) {
+			for _, kind := range addressTypes {
+				key := recordKey(scope, kind, host)
+				if _, desired := l.desired[key]; !desired {
+					continue
+				}
+				if z := l.zones[scope]; z.snapshot == nil || z.snapshot.Resources[key] == nil {
+					return fmt.Sprintf("%s in %s takes its place, and is not there yet", key.Name, scope)
+				}
+			}
+		}
+	}
+	return ""
 }
 
 // missing says why a need is not met: a name may point at a fleet only once every connected proxy of it answers for the name

@@ -91,11 +91,12 @@ func (l *loop) replaceRelease(ctx context.Context, f *fleet, next release.Releas
 func (l *loop) serve(ctx context.Context, f *fleet) error {
 	out := xds.Release{Fleet: f.ports(), Layout: f.release.Layout, Services: map[schema.ServiceID]xds.Service{}}
 	for id, e := range f.release.Services {
-		unit, err := l.unit(ctx, e.Content)
+		content, version := e.Served()
+		unit, err := l.unit(ctx, content)
 		if err != nil {
 			return fmt.Errorf("read content of service %s: %w", id, err)
 		}
-		s := xds.Service{ID: id, Version: e.Version(), Unit: unit, Extra: e.Linger}
+		s := xds.Service{ID: id, Version: version, Unit: unit, Extra: e.Linger}
 		if e.Removed {
 			s.Unit.Domains, s.Extra = nil, e.Linger
 		}
@@ -148,8 +149,8 @@ func (l *loop) storeContents(ctx context.Context, steps []plan.Step) error {
 func (l *loop) expire(ctx context.Context, now time.Time) error {
 	for _, id := range sortedKeys(l.releases) {
 		f := l.releases[id]
-		next, changed := f.release.Expire(func(service schema.ServiceID, host schema.Hostname) bool {
-			return l.mayStillLead(host, f.release.Key(service), now)
+		next, changed := f.release.Expire(func(_ schema.ServiceID, p schema.Place) bool {
+			return l.mayStillLead(p, f.release.Scope(), now)
 		})
 		if !changed {
 			continue
@@ -162,23 +163,44 @@ func (l *loop) expire(ctx context.Context, now time.Time) error {
 	return nil
 }
 
-// mayStillLead tells whether somebody may still resolve a name to the proxies of a unit: its record is there or in doubt, or was
-// there less than a TTL ago (design, invariant 5).
-func (l *loop) mayStillLead(host schema.Hostname, unit resource.Key, now time.Time) bool {
-	for _, key := range recordKeys(l.owned, l.zones, host) {
-		e := l.owned[key]
-		if e.Spec != nil && slices.Contains(e.Needs, unit) {
-			return true
-		}
-		if e.Gone == nil || !slices.Contains(e.Gone.Needs, unit) {
-			continue
-		}
-		if until := e.Gone.At.Add(e.Gone.TTL + l.Margin); now.Before(until) {
-			l.alarm("linger", until)
-			return true
+// mayStillLead tells whether somebody may still resolve a name to the proxies of a fleet, at the listeners of an exposure: its record
+// is there, on its way or in doubt, or was there less than a TTL ago (design, invariant 5). Which service the record was made for
+// does not matter: who answers now may be another.
+func (l *loop) mayStillLead(place schema.Place, fleet resource.Scope, now time.Time) bool {
+	leads := func(needs []resource.Key) bool {
+		return slices.ContainsFunc(needs, func(k resource.Key) bool { return k.Scope == fleet })
+	}
+	for _, f := range l.flights {
+		for _, s := range f.intent.Steps {
+			if slices.Contains(s.Hosts(), place.Host) && leads(s.Needs) {
+				return true
+			}
 		}
 	}
-	return false
+	still := false
+	for _, key := range recordKeys(l.owned, l.zones, place.Host) {
+		if zone, known := l.zoneOf(key.Scope); known && zone.Exposure != place.Exposure {
+			continue
+		}
+		e := l.owned[key]
+		still = still || e.Spec != nil && leads(e.Needs)
+		for _, g := range e.Gone {
+			if until := g.Until(l.Margin); leads(g.Needs) && now.Before(until) {
+				l.alarm("linger", until)
+				still = true
+			}
+		}
+	}
+	return still
+}
+
+// zoneOf is the zone of a scope, if the platform still has it.
+func (l *loop) zoneOf(scope resource.Scope) (schema.Zone, bool) {
+	i := slices.IndexFunc(l.edge.Platform.Zones, func(z schema.Zone) bool { return resource.Scope("zone/"+string(z.Name)) == scope })
+	if i < 0 {
+		return schema.Zone{}, false
+	}
+	return l.edge.Platform.Zones[i], true
 }
 
 // dropUnits forgets decoded units that no release speaks of.
@@ -187,6 +209,7 @@ func (l *loop) dropUnits() {
 	for _, f := range l.releases {
 		for _, e := range f.release.Services {
 			used[e.Content] = true
+			used[e.Good] = true
 		}
 	}
 	for hash := range l.units {

@@ -19,6 +19,9 @@ func (l *loop) restore(ctx context.Context) (err error) {
 	if l.edge, _, err = l.Books.LastGood.Read(ctx); err != nil {
 		return fmt.Errorf("read last good declarations: %w", err)
 	}
+	if l.before, err = l.Books.LastGood.Commit(ctx); err != nil {
+		return fmt.Errorf("read last good commit: %w", err)
+	}
 	if l.edge.Platform.Name != "" {
 		l.declare(l.edge.Platform)
 	}
@@ -38,6 +41,7 @@ func (l *loop) restore(ctx context.Context) (err error) {
 		return fmt.Errorf("read journal: %w", err)
 	}
 	for _, intent := range open {
+		l.zone(intent.Scope)
 		l.flights[intent.ID] = flight{intent: intent, started: l.Now(), doubt: intent.Token == "", ask: l.Now()}
 		l.Log.Info("a call of the last run is open", "intent", intent.ID, "taken", intent.Token != "")
 	}

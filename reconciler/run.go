@@ -157,6 +157,11 @@ func (l *loop) untilNext() time.Duration {
 func (l *loop) drain() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
+	for id, f := range l.flights {
+		if f.doubt || f.intent.Token != "" {
+			delete(l.flights, id)
+		}
+	}
 	for len(l.flights) > 0 {
 		select {
 		case m := <-l.mail:

@@ -1,6 +1,7 @@
 package reconciler_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -10,7 +11,6 @@ import (
 	"github.com/edgewright/edgewright/reconciler/forge"
 	"github.com/edgewright/edgewright/reconciler/plan"
 	"github.com/edgewright/edgewright/reconciler/xds"
-	"github.com/edgewright/edgewright/schema"
 	"github.com/edgewright/edgewright/schema/load"
 )
 
@@ -310,7 +310,11 @@ services: next: {
 	for i, r := range b.proxies.history {
 		n := 0
 		for _, s := range r.Services {
-			for _, h := range append(append([]schema.Hostname{}, s.Unit.Domains...), s.Extra...) {
+			names := slices.Clone(s.Unit.Domains)
+			for _, p := range s.Extra {
+				names = append(names, p.Host)
+			}
+			for _, h := range names {
 				if h == "trello.acme.example" {
 					n++
 				}

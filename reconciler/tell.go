@@ -38,7 +38,7 @@ func (l *loop) review() {
 		if p.base != l.tip.Hash {
 			continue // it is being evaluated against the new tip
 		}
-		one := posting{target: forge.Target{Pull: n, SHA: p.pull.Head}, review: l.reviewPull(p), plan: &p.plan}
+		one := posting{target: forge.Target{Pull: n, SHA: p.pull.Head}, review: l.reviewPull(p), plan: new(p.plan)}
 		one.steady = forge.Steady(one.review.Comment())
 		l.posts.put(one)
 	}

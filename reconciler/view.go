@@ -138,7 +138,10 @@ func (l *loop) showServices() []ServiceView {
 }
 
 func (v *ServiceView) fill(e release.Entry) {
-	v.Commit, v.Since, v.Linger, v.Refused = e.Commit, e.Since, e.Linger, e.Why
+	v.Commit, v.Since, v.Refused = e.Commit, e.Since, e.Why
+	for _, p := range e.Linger {
+		v.Linger = append(v.Linger, p.Host)
+	}
 }
 
 // serviceState sums the steps of a service up.

@@ -22,6 +22,17 @@ const (
 	Internal Exposure = "internal"
 )
 
+// Place is where a name is answered: at the listeners of one exposure.
+type Place struct {
+	Exposure Exposure `json:"exposure"`
+	Host     Hostname `json:"host"`
+}
+
+// Compare orders places by exposure and host.
+func (p Place) Compare(other Place) int {
+	return cmp.Or(cmp.Compare(p.Exposure, other.Exposure), cmp.Compare(p.Host, other.Host))
+}
+
 // Service is one declaration: what a team exposes through the edge. It lives in services/<team>/<id>.cue.
 type Service struct {
 	ID       ServiceID  `json:"id"`

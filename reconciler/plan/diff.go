@@ -79,6 +79,8 @@ func Diff(in Input, keys []resource.Key) Difference {
 			s := step(want, Update, have)
 			s.Drift = bytes.Equal(owned.Spec, want.Spec)
 			d.Steps = append(d.Steps, s)
+		case there && snapshot.Foreign != "":
+			d.Clashes = append(d.Clashes, foreignScope(resource.Resource{Key: key, Service: owned.Service}, snapshot))
 		case there:
 			d.Steps = append(d.Steps, Step{Key: key, Verb: Delete, Before: have, Service: owned.Service})
 		default:

@@ -5,11 +5,15 @@
 package plan
 
 import (
+	"errors"
 	"time"
 
 	"github.com/edgewright/edgewright/render/resource"
 	"github.com/edgewright/edgewright/schema"
 )
+
+// ErrForgotten says that the provider no longer knows a change that it has taken: what became of it is seen by observing.
+var ErrForgotten = errors.New("the change is no longer known")
 
 // Verb is what a step does.
 type Verb string

@@ -29,17 +29,18 @@ type Release struct {
 
 // Entry is what is served for one service.
 type Entry struct {
-	Content string            `json:"content"`           // hash of the unit
-	Spec    resource.Value    `json:"spec"`              // what the unit was rendered from
-	Names   []schema.Hostname `json:"names,omitempty"`   // that Spec declares
-	Good    string            `json:"good,omitempty"`    // the content that the whole fleet acknowledged last
-	Refused string            `json:"refused,omitempty"` // content that a proxy refused; it is not served again
-	Why     string            `json:"why,omitempty"`     // what the proxy said
-	Linger  []schema.Hostname `json:"linger,omitempty"`  // names let go that may still be asked for; sorted
-	Removed bool              `json:"removed,omitempty"` // no longer declared: only Linger is served
-	Commit  string            `json:"commit,omitempty"`
-	Since   time.Time         `json:"since"`
-	Origin  schema.Position   `json:"origin,omitzero"`
+	Content  string            `json:"content"`           // hash of the unit
+	Spec     resource.Value    `json:"spec"`              // what the unit was rendered from
+	Names    []schema.Hostname `json:"names,omitempty"`   // that Spec declares
+	Exposure schema.Exposure   `json:"exposure"`          // that Spec declares
+	Good     string            `json:"good,omitempty"`    // the content that the whole fleet acknowledged last
+	Refused  string            `json:"refused,omitempty"` // content that a proxy refused; it is not served again
+	Why      string            `json:"why,omitempty"`     // what the proxy said
+	Linger   []schema.Place    `json:"linger,omitempty"`  // let go, and may still be asked for; sorted
+	Removed  bool              `json:"removed,omitempty"` // no longer declared: only Linger is served
+	Commit   string            `json:"commit,omitempty"`
+	Since    time.Time         `json:"since"`
+	Origin   schema.Position   `json:"origin,omitzero"`
 }
 
 // Hosts are the names that the entry's specification declares; none once it is removed.
@@ -50,15 +51,39 @@ func (e Entry) Hosts() []schema.Hostname {
 	return e.Names
 }
 
+// places are where the entry's specification asks for answers; none once it is removed.
+func (e Entry) places() []schema.Place {
+	var out []schema.Place
+	for _, h := range e.Hosts() {
+		out = append(out, schema.Place{Exposure: e.Exposure, Host: h})
+	}
+	return out
+}
+
+// Exposed tells whether the entry is answered, or lingers, at the listeners of an exposure.
+func (e Entry) Exposed(x schema.Exposure) bool {
+	return !e.Removed && e.Exposure == x || slices.ContainsFunc(e.Linger, func(p schema.Place) bool { return p.Exposure == x })
+}
+
 // Version changes whenever what is served for the service does.
-func (e Entry) Version() string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s %v %t", e.Content, e.Linger, e.Removed))
+func (e Entry) Version() string { return e.version(e.Content) }
+
+// Served is the content that proxies are to have, and its version: the last good one while the present one is refused.
+func (e Entry) Served() (content, version string) {
+	if e.Refused == e.Content && e.Good != "" {
+		return e.Good, e.version(e.Good)
+	}
+	return e.Content, e.Version()
+}
+
+func (e Entry) version(content string) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s %v %t", content, e.Linger, e.Removed))
 	return hex.EncodeToString(sum[:10])
 }
 
 // Serves tells whether the entry answers for a name.
 func (e Entry) Serves(host schema.Hostname) bool {
-	return slices.Contains(e.Hosts(), host) || slices.Contains(e.Linger, host)
+	return slices.Contains(e.Hosts(), host) || slices.ContainsFunc(e.Linger, func(p schema.Place) bool { return p.Host == host })
 }
 
 // Snapshot is the release as an observation: what was let go and only lingers is no longer there.
@@ -118,44 +143,44 @@ func (r Release) Apply(steps []plan.Step, commit string, now time.Time) Release 
 }
 
 func (e Entry) apply(s plan.Step, commit string, now time.Time) Entry {
-	let := slices.Concat(e.Hosts(), e.Linger)
+	let := slices.Concat(e.places(), e.Linger)
 	e.Commit, e.Since = commit, now
 	if s.Verb == plan.Delete {
 		e.Removed = true
 	} else {
 		spec := specOf(s.After)
-		e.Content, e.Spec, e.Names, e.Origin, e.Removed = spec.Content, s.After, spec.Hosts, s.Origin, false
-		let = slices.DeleteFunc(let, func(h schema.Hostname) bool { return slices.Contains(spec.Hosts, h) })
+		e.Content, e.Spec, e.Names, e.Exposure, e.Origin, e.Removed = spec.Content, s.After, spec.Hosts, spec.Exposure, s.Origin, false
+		let = slices.DeleteFunc(let, func(p schema.Place) bool { return slices.Contains(e.places(), p) })
 	}
-	slices.Sort(let)
+	slices.SortFunc(let, schema.Place.Compare)
 	e.Linger = slices.Compact(let)
 	return e
 }
 
 // dropTaken ends the lingering of names that another service declares by now, and entries that serve nothing.
 func (r Release) dropTaken() Release {
-	declared := map[schema.Hostname]bool{}
+	declared := map[schema.Place]bool{}
 	for _, e := range r.Services {
-		for _, h := range e.Hosts() {
-			declared[h] = true
+		for _, p := range e.places() {
+			declared[p] = true
 		}
 	}
-	r.linger(func(_ schema.ServiceID, h schema.Hostname) bool { return !declared[h] })
+	r.linger(func(_ schema.ServiceID, p schema.Place) bool { return !declared[p] })
 	return r
 }
 
 // Expire ends the lingering of names for which keep is false, and tells whether anything changed.
-func (r Release) Expire(keep func(schema.ServiceID, schema.Hostname) bool) (Release, bool) {
+func (r Release) Expire(keep func(schema.ServiceID, schema.Place) bool) (Release, bool) {
 	next := r
 	next.Services = maps.Clone(r.Services)
 	changed := next.linger(keep)
 	return next, changed
 }
 
-func (r Release) linger(keep func(schema.ServiceID, schema.Hostname) bool) bool {
+func (r Release) linger(keep func(schema.ServiceID, schema.Place) bool) bool {
 	changed := false
 	for id, e := range r.Services {
-		left := slices.DeleteFunc(slices.Clone(e.Linger), func(h schema.Hostname) bool { return !keep(id, h) })
+		left := slices.DeleteFunc(slices.Clone(e.Linger), func(p schema.Place) bool { return !keep(id, p) })
 		if len(left) != len(e.Linger) {
 			changed = true
 			e.Linger = left

@@ -36,10 +36,10 @@ func TestInvariant5ANameLingersUntilItExpires(t *testing.T) {
 	if e := r.Services["a"]; !e.Serves("b.test") || slices.Contains(e.Hosts(), "b.test") {
 		t.Fatalf("b.test does not linger: %+v", e)
 	}
-	if same, changed := r.Expire(func(schema.ServiceID, schema.Hostname) bool { return true }); changed || !same.Services["a"].Serves("b.test") {
+	if same, changed := r.Expire(func(schema.ServiceID, schema.Place) bool { return true }); changed || !same.Services["a"].Serves("b.test") {
 		t.Fatal("a name that is kept expired")
 	}
-	next, changed := r.Expire(func(schema.ServiceID, schema.Hostname) bool { return false })
+	next, changed := r.Expire(func(schema.ServiceID, schema.Place) bool { return false })
 	if !changed || next.Services["a"].Serves("b.test") || !next.Services["a"].Serves("a.test") {
 		t.Fatalf("after expiry: %t %+v", changed, next.Services["a"])
 	}
@@ -56,7 +56,7 @@ func TestARemovedServiceLingersAndThenIsGone(t *testing.T) {
 	if len(r.Snapshot(noon).Resources) != 0 {
 		t.Fatal("a removed service is still observed")
 	}
-	r, _ = r.Expire(func(schema.ServiceID, schema.Hostname) bool { return false })
+	r, _ = r.Expire(func(schema.ServiceID, schema.Place) bool { return false })
 	if _, still := r.Services["a"]; still {
 		t.Fatal("it is still there after it expired")
 	}

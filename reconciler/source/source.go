@@ -222,12 +222,17 @@ func (m *Mirror) tip() (*object.Commit, error) {
 	return c, nil
 }
 
-// Between are the commits after one and up to another, newest first, by first parents, at most limit.
+// Between are the commits after one and up to another, newest first, by first parents, at most limit. Where the first is none of
+// those, because the branch was rewritten, it is the other one alone.
 func (m *Mirror) Between(after, upTo string, limit int) ([]Commit, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var out []Commit
-	for hash := plumbing.NewHash(upTo); len(out) < limit && hash.String() != after; {
+	reached := after == ""
+	for hash := plumbing.NewHash(upTo); len(out) < limit; {
+		if reached = reached || hash.String() == after; hash.String() == after {
+			break
+		}
 		c, err := m.repository.CommitObject(hash)
 		if err != nil {
 			return out, fmt.Errorf("read commit %s: %w", hash, err)
@@ -237,6 +242,10 @@ func (m *Mirror) Between(after, upTo string, limit int) ([]Commit, error) {
 			break
 		}
 		hash = c.ParentHashes[0]
+		reached = reached || hash.String() == after
+	}
+	if !reached && len(out) > 1 {
+		out = out[:1]
 	}
 	return out, nil
 }

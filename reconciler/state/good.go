@@ -19,6 +19,7 @@ const (
 	goodTable   = "good"
 	platformKey = "platform"
 	serviceKey  = "service/"
+	commitKey   = "commit"
 )
 
 // declaration is a service or the platform with the places where it was written.
@@ -27,10 +28,13 @@ type declaration[T any] struct {
 	Source   schema.Source `json:"source"`
 }
 
-// Replace makes an edge the last good one. Only rows that differ are written, all of them at once.
-func (v LastGood) Replace(ctx context.Context, edge schema.Edge) error {
+// Replace makes the edge of a commit the last good one. Only rows that differ are written, all of them at once.
+func (v LastGood) Replace(ctx context.Context, edge schema.Edge, commit string) error {
 	rows, err := rowsOf(edge)
 	if err != nil {
+		return err
+	}
+	if rows[commitKey], err = json.Marshal(commit); err != nil {
 		return err
 	}
 	var ops []Op
@@ -66,6 +70,18 @@ func rowsOf(edge schema.Edge) (map[string][]byte, error) {
 	return rows, nil
 }
 
+// Commit is the hash of the last good edge's commit; empty when there never was one.
+func (v LastGood) Commit(ctx context.Context) (commit string, err error) {
+	item, err := v.Store.Get(ctx, goodTable, commitKey)
+	if errors.Is(err, ErrNotFound) {
+		return "", nil
+	}
+	if err == nil {
+		err = json.Unmarshal(item.Value, &commit)
+	}
+	return commit, err
+}
+
 // Read is the last good edge; ok is false when there never was one.
 func (v LastGood) Read(ctx context.Context) (edge schema.Edge, ok bool, err error) {
 	item, err := v.Store.Get(ctx, goodTable, platformKey)
@@ -82,7 +98,7 @@ func (v LastGood) Read(ctx context.Context) (edge schema.Edge, ok bool, err erro
 	edge.Platform = platform.Declared
 	edge.Platform.Source = platform.Source
 	err = all(ctx, v.Store, goodTable, func(item Item) error {
-		if item.Key == platformKey {
+		if item.Key == platformKey || item.Key == commitKey {
 			return nil
 		}
 		var s declaration[schema.Service]

@@ -34,7 +34,7 @@ func TestLastGoodIsReadAsItWasWritten(t *testing.T) {
 	first := schema.Edge{Platform: schema.Platform{Name: "acme"}, Services: []schema.Service{declared("a", "a.test"), declared("b", "b.test")}}
 	second := schema.Edge{Platform: schema.Platform{Name: "acme"}, Services: []schema.Service{declared("b", "b2.test"), declared("c", "c.test")}}
 	for _, edge := range []schema.Edge{first, second, {}} {
-		must(t, good.Replace(t.Context(), edge))
+		must(t, good.Replace(t.Context(), edge, "c0ffee"))
 		got, ok, err := good.Read(t.Context())
 		if err != nil || !ok {
 			t.Fatalf("read: %t %v", ok, err)
@@ -48,8 +48,8 @@ func TestLastGoodIsReadAsItWasWritten(t *testing.T) {
 func TestLastGoodWritesOnlyWhatDiffers(t *testing.T) {
 	store := open(t)
 	good := state.LastGood{Store: store}
-	must(t, good.Replace(t.Context(), schema.Edge{Services: []schema.Service{declared("a", "a.test"), declared("b", "b.test")}}))
-	must(t, good.Replace(t.Context(), schema.Edge{Services: []schema.Service{declared("a", "a.test"), declared("b", "b2.test")}}))
+	must(t, good.Replace(t.Context(), schema.Edge{Services: []schema.Service{declared("a", "a.test"), declared("b", "b.test")}}, "c0ffee"))
+	must(t, good.Replace(t.Context(), schema.Edge{Services: []schema.Service{declared("a", "a.test"), declared("b", "b2.test")}}, "c0ffee"))
 	for key, want := range map[string]int64{"platform": 1, "service/a": 1, "service/b": 2} {
 		item, err := store.Get(t.Context(), "good", key)
 		if err != nil || item.Version != want {

@@ -18,7 +18,8 @@ type Entry struct {
 	Needs   []resource.Key   `json:"needs,omitempty"`
 	Commit  string           `json:"commit,omitempty"`
 	Applied time.Time        `json:"applied"`
-	Gone    *Gone            `json:"gone,omitempty"`
+	ZoneID  string           `json:"zone,omitempty"` // Route53's, where it was declared: the platform may no longer say it
+	Gone    []Gone           `json:"gone,omitempty"` // where it led before, as long as somebody may still follow it there
 }
 
 // Gone says what the resource no longer leads to, and since when: until TTL has passed, somebody may still follow it there.
@@ -27,6 +28,9 @@ type Gone struct {
 	TTL   time.Duration  `json:"ttl"` // nanoseconds
 	Needs []resource.Key `json:"needs,omitempty"`
 }
+
+// Until is when nobody follows it any more.
+func (g Gone) Until(margin time.Duration) time.Time { return g.At.Add(g.TTL + margin) }
 
 // Inventory is the entries by key.
 type Inventory struct{ Store Store }
@@ -57,7 +61,7 @@ func (v Inventory) All(ctx context.Context) (map[resource.Key]Entry, error) {
 }
 
 func inventoryOp(e Entry) (Op, error) {
-	if e.Spec == nil && e.Gone == nil {
+	if e.Spec == nil && len(e.Gone) == 0 {
 		return Op{Table: inventoryTable, Key: e.Key.String(), Version: Any}, nil
 	}
 	return put(inventoryTable, e.Key.String(), e, Any)

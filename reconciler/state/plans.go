@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/edgewright/edgewright/reconciler/plan"
+	"github.com/edgewright/edgewright/render/resource"
 )
 
 // Plan is what merging a pull would do, as planned for a tree.
@@ -59,10 +60,11 @@ func pullKey(number int) string { return fmt.Sprintf("%09d", number) }
 
 // Approval says who agreed to a step.
 type Approval struct {
-	By        string    `json:"by"` // "pull #7", or the identity that applied
-	At        time.Time `json:"at"`
-	Digest    string    `json:"digest"`
-	Confirmed bool      `json:"confirmed,omitempty"` // the count that a guard asked for was typed
+	Key       resource.Key `json:"key"` // of the step
+	By        string       `json:"by"`  // "pull #7", or the identity that applied
+	At        time.Time    `json:"at"`
+	Digest    string       `json:"digest"`
+	Confirmed bool         `json:"confirmed,omitempty"` // the count that a guard asked for was typed
 }
 
 // Approvals are the approvals by step ID.

@@ -76,7 +76,7 @@ func TestInvariant8JournalHoldsAnIntentUntilItsOutcome(t *testing.T) {
 
 func TestInventoryForgetsWhatIsEmpty(t *testing.T) {
 	inventory := state.Inventory{Store: open(t)}
-	gone := state.Entry{Key: record, Gone: &state.Gone{At: noon, TTL: 5 * time.Second, Needs: []resource.Key{unit}}}
+	gone := state.Entry{Key: record, Gone: []state.Gone{{At: noon, TTL: 5 * time.Second, Needs: []resource.Key{unit}}}}
 	must(t, inventory.Put(t.Context(), gone))
 	if entries, err := inventory.All(t.Context()); err != nil || !cmp.Equal(entries[record], gone) {
 		t.Fatalf("entries %v, %v", entries, err)

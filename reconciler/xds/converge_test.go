@@ -46,7 +46,7 @@ func TestRemovedLingersThenGoes(t *testing.T) {
 	eventually(t, "both acknowledged", func() bool { return acknowledgedAs(s, a)() && acknowledgedAs(s, b)() })
 
 	lingers := a
-	lingers.Unit.Domains, lingers.Extra, lingers.Version = nil, []schema.Hostname{"a.test"}, "lingers"
+	lingers.Unit.Domains, lingers.Extra, lingers.Version = nil, []schema.Place{{Exposure: "public", Host: "a.test"}}, "lingers"
 	s.Publish(release(lingers, b))
 	eventually(t, "lingering acknowledged", acknowledgedAs(s, lingers))
 	if m.placed()["a.test"] == "" {

@@ -20,9 +20,9 @@ import (
 // Service is what a fleet is served for one service.
 type Service struct {
 	ID      schema.ServiceID
-	Version string            // changes whenever anything else here does
-	Unit    envoy.Unit        // without domains once the service is removed
-	Extra   []schema.Hostname // names that linger
+	Version string         // changes whenever anything else here does
+	Unit    envoy.Unit     // without domains once the service is removed
+	Extra   []schema.Place // that linger
 }
 
 // Release is what a fleet is served.

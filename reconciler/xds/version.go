@@ -33,14 +33,17 @@ type version struct {
 
 func newVersion(s Service, layout envoy.Layout, at time.Time) *version {
 	v := &version{Service: s, layout: layout, buckets: map[string][]schema.Hostname{}, at: at}
-	hosts := slices.Concat(s.Unit.Domains, s.Extra)
-	slices.Sort(hosts)
-	for _, h := range slices.Compact(hosts) {
-		name := layout.RouteName(s.Unit.Exposure, layout.BucketOf(h))
-		v.buckets[name] = append(v.buckets[name], h)
-		v.places = append(v.places, string(s.Unit.Exposure)+" "+string(h))
+	answered := slices.Clone(s.Extra)
+	for _, h := range s.Unit.Domains {
+		answered = append(answered, schema.Place{Exposure: s.Unit.Exposure, Host: h})
 	}
-	if len(hosts) == 0 {
+	slices.SortFunc(answered, schema.Place.Compare)
+	for _, p := range slices.Compact(answered) {
+		name := layout.RouteName(p.Exposure, layout.BucketOf(p.Host))
+		v.buckets[name] = append(v.buckets[name], p.Host)
+		v.places = append(v.places, string(p.Exposure)+" "+string(p.Host))
+	}
+	if len(answered) == 0 {
 		return v // serves nothing: needs no clusters
 	}
 	for _, c := range s.Unit.Clusters {

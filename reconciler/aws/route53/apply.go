@@ -67,6 +67,10 @@ func (p *Provider) Settled(ctx context.Context, token string) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	out, err := p.api.GetChange(ctx, &sdk.GetChangeInput{Id: aws.String(token)})
+	var unknown *types.NoSuchChange
+	if errors.As(err, &unknown) {
+		return false, fmt.Errorf("get change %s: %w", token, plan.ErrForgotten)
+	}
 	if err != nil {
 		return false, fmt.Errorf("get change %s: %w", token, err)
 	}
