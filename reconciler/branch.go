@@ -71,6 +71,10 @@ func (r *Reconciler) loadTip(ctx context.Context, last string) (*branchLoaded, e
 func (l *loop) takeBranch(ctx context.Context, b branchLoaded) {
 	old := l.tip
 	l.tip, l.tree, l.seen, l.sourceError = b.commit, b.files.ID, b.seen, nil
+	l.blobs = make(map[string]string, len(b.files.Files))
+	for _, f := range b.files.Files {
+		l.blobs[f.Path] = f.Hash
+	}
 	d := l.decide(b.files, b.loaded)
 	l.problems, l.frozen = d.problems, d.frozen
 	switch {

@@ -24,7 +24,8 @@ type loop struct {
 	// From the branch.
 	tip         Commit
 	tree        string
-	seen        time.Time // when the tip was heard of
+	blobs       map[string]string // hash of each file of the tip, by path
+	seen        time.Time         // when the tip was heard of
 	edge        schema.Edge
 	problems    []schema.Problem
 	held        held

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"time"
 
@@ -29,7 +30,7 @@ type pullLoaded struct {
 type pull struct {
 	pullLoaded
 	tree     string
-	problems []schema.Problem // its own: those that the branch has already are not its fault
+	problems []schema.Problem // its own: what the branch has already, in files that it leaves alone, is not its fault
 	plan     state.Plan
 	vetoes   []plan.Veto
 	clashes  []plan.Clash
@@ -144,7 +145,7 @@ func (l *loop) planPulls(ctx context.Context) {
 func (l *loop) planPull(p *pull) bool {
 	decided := l.decide(*p.files, p.loaded)
 	p.problems = slices.DeleteFunc(decided.problems, func(x schema.Problem) bool {
-		return l.hasProblem(x) && (x.Service != "" || !decided.frozen) // what stops everything is worth saying again
+		return l.hasProblem(x) && !l.changes(p.files, x.Position.File) && (x.Service != "" || !decided.frozen) // what stops everything is worth saying again
 	})
 	desired, keys := l.overlay(decided.rendered)
 	d := plan.Diff(l.input(desired, keys), keys)
@@ -158,8 +159,8 @@ func (l *loop) planPull(p *pull) bool {
 	}
 	slices.SortFunc(p.clashes, func(a, b plan.Clash) int { return a.Key.Compare(b.Key) })
 	p.vetoes = plan.Guard(steps, l.existing(), len(decided.edge.Services), l.Limits)
-	next := state.Plan{Digest: plan.Digest(p.tree, steps), Pull: p.pull.Number, Head: p.pull.Head, Tree: p.tree, Steps: steps, At: l.Now()}
-	if next.Digest == p.plan.Digest && next.Head == p.plan.Head {
+	next := state.Plan{Digest: plan.Digest(p.tree, steps), Pull: p.pull.Number, Head: p.pull.Head, Tree: p.tree, Steps: steps, Problems: p.problems, Clashes: p.clashes, At: l.Now()}
+	if next.Digest == p.plan.Digest && next.Head == p.plan.Head && reflect.DeepEqual(next.Problems, p.plan.Problems) && reflect.DeepEqual(next.Clashes, p.plan.Clashes) {
 		return false
 	}
 	p.plan = next
@@ -182,6 +183,12 @@ func (l *loop) overlay(rendered map[schema.ServiceID][]resource.Resource) (resou
 		}
 	}
 	return desired, slices.SortedFunc(maps.Keys(touched), resource.Key.Compare)
+}
+
+// changes tells whether a tree has a file differently from the branch.
+func (l *loop) changes(t *Tree, file string) bool {
+	i := slices.IndexFunc(t.Files, func(f load.File) bool { return f.Path == file })
+	return i < 0 || t.Files[i].Hash != l.blobs[file]
 }
 
 // hasProblem tells whether the branch has a problem already.

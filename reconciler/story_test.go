@@ -325,3 +325,32 @@ services: next: {
 		}
 	}
 }
+
+func TestMergedPullTellsWhatIsHeld(t *testing.T) {
+	const jiraAPI, jiraWeb = "services/jira/jira-api.cue", "services/jira/jira-web.cue"
+	swapped := func(old, now string) func(string) string {
+		return func(s string) string { return strings.Replace(s, old, now, 1) }
+	}
+	b := newBench(t)
+	b.converged()
+	b.propose(3, with(with(b.tree(), jiraWeb, swapped(`fleet:    "edge"`, `fleet:    "moon"`)), jiraAPI, swapped(`"5s"`, `"6s"`)))
+	b.until("refused on pull 3", func() bool { r, ok := b.forge.review(3); return ok && r.Verdict() == forge.Refused })
+	b.merge(3)
+	b.until("told after the merge", func() bool {
+		r, _ := b.forge.review(3)
+		return r.Commit != "" && r.Verdict() == forge.Refused && len(r.Problems) == 1 && len(r.Held) == 1 && r.Held[0].Service == "jira-web" &&
+			strings.Contains(r.Comment(), "The rest is applied")
+	})
+	// A pull that leaves it as broken, in a file that it changes, is told so; one that changes other files is not.
+	b.propose(4, with(b.tree(), jiraWeb, swapped(`weight: 75`, `weight: 74`)))
+	b.propose(5, with(b.tree(), trello, swapped(`"127.0.0.1:9010"`, `"127.0.0.1:9110"`)))
+	b.until("refused on pull 4", func() bool { r, ok := b.forge.review(4); return ok && r.Verdict() == forge.Refused })
+	b.until("planned on pull 5", func() bool {
+		r, ok := b.forge.review(5)
+		return ok && r.Verdict() == forge.Planned && len(r.Steps) == 1
+	})
+	b.propose(6, with(b.tree(), jiraWeb, swapped(`"moon"`, `"edge"`)))
+	b.until("planned on pull 6", func() bool { r, ok := b.forge.review(6); return ok && r.Verdict() == forge.Planned })
+	b.merge(6)
+	b.until("applied on pull 3", func() bool { r, _ := b.forge.review(3); return r.Verdict() == forge.Applied })
+}

@@ -3,6 +3,8 @@ package reconciler
 import (
 	"bytes"
 	"context"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/edgewright/edgewright/reconciler/forge"
@@ -71,8 +73,34 @@ func (l *loop) reviewMerged(f *followed) forge.Review {
 	for _, s := range f.plan.Steps {
 		r.Steps = append(r.Steps, l.stepOf(s))
 	}
+	for _, p := range f.plan.Problems {
+		if l.hasProblem(p) {
+			r.Problems = append(r.Problems, p)
+		}
+	}
+	for _, c := range f.plan.Clashes {
+		if _, still := l.clashes[c.Key]; still || l.status[c.Key].State == Clashes {
+			r.Clashes = append(r.Clashes, c)
+		}
+	}
+	if len(r.Problems)+len(r.Clashes) > 0 {
+		l.tellHeld(&r)
+		return r
+	}
 	l.progress(&r)
 	return r
+}
+
+// tellHeld says which services stay behind because of the problems of a review.
+func (l *loop) tellHeld(r *forge.Review) {
+	if r.Frozen = l.frozen; r.Frozen {
+		return
+	}
+	for _, id := range sortedKeys(l.held) {
+		if slices.ContainsFunc(r.Problems, func(p schema.Problem) bool { return p.Service == id || strings.Contains(l.held[id], string(p.Service)) }) {
+			r.Held = append(r.Held, forge.Held{Service: id, Why: l.held[id]})
+		}
+	}
 }
 
 // reviewTip is what the check on the newest commit of the branch says, however the commit came there.
@@ -83,9 +111,7 @@ func (l *loop) reviewTip() forge.Review {
 	}
 	r.Digest = plan.Digest(l.tree, stepsOf(r.Steps))
 	if r.Problems = l.problems; len(r.Problems) > 0 {
-		for _, id := range sortedKeys(l.held) {
-			r.Held = append(r.Held, forge.Held{Service: id, Why: l.held[id]})
-		}
+		l.tellHeld(&r)
 		return r
 	}
 	l.progress(&r)
@@ -139,10 +165,16 @@ var statusWords = map[State]forge.StepStatus{
 func (l *loop) servedStep(s plan.Step) forge.Step {
 	f := l.releases[fleetOf(s.Key.Scope)]
 	id := schema.ServiceID(s.Key.Name)
-	if f == nil || s.Key.Kind == resource.EnvoyFleet || s.Verb == plan.Delete {
+	if f == nil || s.Key.Kind == resource.EnvoyFleet {
 		return forge.Step{Step: s, Status: forge.StepDone}
 	}
-	e := f.release.Services[id]
+	e, there := f.release.Services[id]
+	if s.Verb == plan.Delete {
+		if there && e.Removed {
+			return forge.Step{Step: s, Status: forge.StepWaits, Why: "its names are answered until nobody can have them cached"}
+		}
+		return forge.Step{Step: s, Status: forge.StepDone}
+	}
 	switch version, ok := l.Proxies.Acknowledged(f.release.Fleet, id); {
 	case !bytes.Equal(e.Spec, s.After):
 		return forge.Step{Step: s, Status: forge.StepDone} // a later commit has changed it again

@@ -125,11 +125,15 @@ func (l *loop) showServices() []ServiceView {
 		f := l.releases[id]
 		for _, service := range sortedKeys(f.release.Services) {
 			e := f.release.Services[service]
-			if _, declared := l.edge.Service(service); declared || !e.Removed {
+			if s, declared := l.edge.Service(service); declared && s.Fleet == id {
 				continue
 			}
-			view := ServiceView{ID: service, Fleet: id, File: e.Origin.File, State: "lingering",
+			view := ServiceView{ID: service, Fleet: id, Exposure: e.Exposure, Hosts: e.Hosts(), File: e.Origin.File, State: "lingering",
 				Why: "removed; its names are answered until nobody can have them cached any more"}
+			if !e.Removed {
+				status := l.status[f.release.Key(service)]
+				view.State, view.Why = "leaving", strings.TrimSuffix("no longer declared, and served until it may go: "+string(status.State)+": "+status.Why, ": ")
+			}
 			view.fill(e)
 			out = append(out, view)
 		}

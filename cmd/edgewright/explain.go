@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -18,7 +19,7 @@ func explainCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:     "explain HOST/PATH",
-		Short:   "Say what the edge does with a request, and which declaration says so",
+		Short:   "Say what the declarations in a folder do with a request, and which line says so",
 		Example: "  edgewright explain jira.acme.example/browse/EDGE-1 --method GET --header x-preview=on --dir edge-config",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -30,16 +31,24 @@ func explainCommand() *cobra.Command {
 			r := render.Request{Method: strings.ToUpper(method), Header: map[string][]string{}, Exposure: schema.Exposure(exposure)}
 			r.Host, r.Path, _ = strings.Cut(strings.TrimPrefix(strings.TrimPrefix(args[0], "https://"), "http://"), "/")
 			r.Path, _, _ = strings.Cut("/"+r.Path, "?")
+			if r.Host == "" || r.Exposure != schema.Public && r.Exposure != schema.Internal {
+				return fmt.Errorf("explain %s: want HOST/PATH, and --exposure public or internal", args[0])
+			}
 			for _, h := range headers {
-				name, value, _ := strings.Cut(h, "=")
+				name, value, is := strings.Cut(h, "=")
+				if !is {
+					return fmt.Errorf("--header %s: want name=value", h)
+				}
 				name = strings.ToLower(name)
 				r.Header[name] = append(r.Header[name], value)
 			}
 			all := explainAll(commit.Edge, r)
 			if asJSON {
-				return writeJSON(cmd.OutOrStdout(), all)
+				err = writeJSON(cmd.OutOrStdout(), all)
+			} else {
+				err = tellExplanations(cmd.OutOrStdout(), r, all)
 			}
-			return tellExplanations(cmd.OutOrStdout(), r, all)
+			return cmp.Or(err, refusedBy(commit.Problems))
 		},
 	}
 	f := cmd.Flags()

@@ -34,7 +34,7 @@ func statusCommand() *cobra.Command {
 			} else {
 				err = tellStatus(cmd.OutOrStdout(), s)
 			}
-			if err == nil && detailed && len(s.Steps) > 0 {
+			if err == nil && detailed && s.Verdict() != "converged" {
 				return exitCode(exitChanges)
 			}
 			return err

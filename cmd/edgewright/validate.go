@@ -37,7 +37,7 @@ func answerProblemsJSON(cmd *cobra.Command, commit load.Commit) error {
 	err := writeJSON(cmd.OutOrStdout(), struct {
 		Services int              `json:"services"`
 		Problems []schema.Problem `json:"problems"`
-	}{len(commit.Edge.Services), commit.Problems})
+	}{len(services(commit)), commit.Problems})
 	if err != nil {
 		return err
 	}
@@ -46,7 +46,7 @@ func answerProblemsJSON(cmd *cobra.Command, commit load.Commit) error {
 
 func verdict(commit load.Commit) string {
 	if n := len(commit.Problems); n > 0 {
-		return fmt.Sprintf("refused: %s in %s", count(n, "problem"), count(len(commit.Edge.Services)+len(services(commit.Problems)), "service"))
+		return fmt.Sprintf("refused: %s in %s", count(n, "problem"), count(len(services(commit)), "service"))
 	}
 	return fmt.Sprintf("valid: %s, %s", count(len(commit.Edge.Services), "service"), count(hostCount(commit.Edge), "host name"))
 }
@@ -58,11 +58,16 @@ func hostCount(e schema.Edge) (n int) {
 	return n
 }
 
-func services(problems []schema.Problem) map[schema.ServiceID]bool {
+// services are all that a commit speaks of, also those that could not be read.
+func services(commit load.Commit) map[schema.ServiceID]bool {
 	ids := map[schema.ServiceID]bool{}
-	for _, p := range problems {
+	for _, s := range commit.Edge.Services {
+		ids[s.ID] = true
+	}
+	for _, p := range commit.Problems {
 		ids[p.Service] = true
 	}
+	delete(ids, "")
 	return ids
 }
 

@@ -225,7 +225,10 @@ func (r Review) stepLines(in ink) []string {
 }
 
 func (r Review) writeCommands(in ink) string {
-	lines := []string{in.code("edgewright plan") + " in a checkout shows this on your own machine"}
+	var lines []string
+	if !r.merged() {
+		lines = append(lines, in.code("edgewright plan")+" in a checkout, where the daemon runs, shows this again")
+	}
 	if v := r.Verdict(); r.Digest != "" && (v == Waiting || v == Vetoed && r.merged()) {
 		lines = append(lines, in.code(r.apply())+" as a comment here, or in a terminal, lets what waits go on; it needs the right to merge")
 	}

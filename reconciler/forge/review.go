@@ -42,6 +42,7 @@ type Review struct {
 	Clashes  []plan.Clash
 	Unknown  []resource.Key
 	Held     []Held
+	Frozen   bool                         // a problem holds everything
 	Drift    []Drift                      // what somebody else changed and this would overwrite, beside the steps that say so
 	Observed map[resource.Scope]time.Time // when each scope was looked at
 	Note     string                       // one sentence more: a merge conflict, a fork that is not planned

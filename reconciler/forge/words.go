@@ -17,7 +17,9 @@ import (
 func (r Review) headline() string {
 	switch r.Verdict() {
 	case Refused:
-		if n := len(r.Problems); n > 0 {
+		if n := len(r.Problems); n > 0 && r.merged() {
+			return "Merged, but held: " + plural(n, "problem", "problems")
+		} else if n > 0 {
 			return "Refused: " + plural(n, "problem", "problems")
 		}
 		return "Refused"
@@ -76,6 +78,12 @@ func (r Review) unblock(p ink) []string {
 		if n == 0 {
 			n = len(r.Steps)
 		}
+		if len(r.Vetoes) > 0 {
+			for _, v := range r.Vetoes {
+				out = append(out, fmt.Sprintf("%s says: %s. To let exactly this go on: %s.", p.code(v.Guard), p.prose(v.Message), p.code(r.apply())))
+			}
+			break
+		}
 		out = append(out, fmt.Sprintf("%s taking traffic away that nobody was shown. To let exactly %s go on: %s.",
 			plural(n, "step waits,", "steps wait,"), pick(n, "it", "them"), p.code(r.apply())))
 	case Applying:
@@ -90,7 +98,13 @@ func (r Review) unblock(p ink) []string {
 
 func (r Review) unblockRefused(p ink) []string {
 	var out []string
-	if len(r.Problems) > 0 {
+	switch {
+	case len(r.Problems) == 0:
+	case r.merged() && r.Frozen:
+		out = append(out, "Everything stays as it was before, until what is listed is mended on the branch.")
+	case r.merged():
+		out = append(out, "What is held stays at its last good version, until what is listed is mended on the branch. The rest is applied.")
+	default:
 		out = append(out, "Fix what is listed and push; it is planned again at once. Until then nothing of it is applied.")
 	}
 	for i, c := range r.Clashes {

@@ -7,17 +7,20 @@ import (
 
 	"github.com/edgewright/edgewright/reconciler/plan"
 	"github.com/edgewright/edgewright/render/resource"
+	"github.com/edgewright/edgewright/schema"
 )
 
 // Plan is what merging a pull would do, as planned for a tree.
 type Plan struct {
-	Digest string      `json:"digest"`
-	Pull   int         `json:"pull"`
-	Head   string      `json:"head"`
-	Tree   string      `json:"tree"`
-	Steps  []plan.Step `json:"steps"`
-	At     time.Time   `json:"at"`
-	Posted bool        `json:"posted"` // it stands on the pull: people could see it
+	Digest   string           `json:"digest"`
+	Pull     int              `json:"pull"`
+	Head     string           `json:"head"`
+	Tree     string           `json:"tree"`
+	Steps    []plan.Step      `json:"steps"`
+	Problems []schema.Problem `json:"problems,omitempty"` // of the pull's own declarations
+	Clashes  []plan.Clash     `json:"clashes,omitempty"`
+	At       time.Time        `json:"at"`
+	Posted   bool             `json:"posted"` // it stands on the pull: people could see it
 }
 
 // Plans keeps each pull's newest plan and, by tree, the plan that was made for it.

@@ -46,13 +46,20 @@ func (s Status) Explanation() string {
 	case "unreachable":
 		return "Something does not answer; what was good last is served on."
 	case "waits for a person":
-		return "Steps that take traffic away, and that nobody was shown, wait until somebody agrees."
+		return s.whyWaits()
 	case "held":
 		return s.whyHeld()
 	case "changing":
 		return "Changes are on their way."
 	}
 	return "Everything is as declared."
+}
+
+func (s Status) whyWaits() string {
+	if len(s.Vetoes) > 0 {
+		return "A guard stopped steps that delete much at once; they wait until somebody confirms the count."
+	}
+	return "Steps that take traffic away, and that nobody was shown, wait until somebody agrees."
 }
 
 func (s Status) whyHeld() string {
