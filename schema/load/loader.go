@@ -17,8 +17,9 @@ type Loader struct {
 	schema *Schema
 	err    error
 
-	mu    sync.Mutex
-	known map[string]Result // by identity of the unit
+	mu     sync.Mutex
+	known  map[string]Result // by identity of the unit
+	looked map[string]look   // by identity of the file
 }
 
 // slack is how many results beyond those of the last commit are kept: for pulls and for what is put back.
@@ -26,7 +27,7 @@ const slack = 2000
 
 // Load evaluates the files of a commit. Problems are part of the answer; an error means that nothing could be evaluated.
 func (l *Loader) Load(ctx context.Context, files []File) (Commit, error) {
-	t := sorted(files)
+	t := sorted(files, l.look)
 	units := t.libraries()
 	for _, f := range t.declarations {
 		units = append(units, t.unit(f))
@@ -93,6 +94,25 @@ func (l *Loader) evaluate(ctx context.Context, units []Unit, missing []int, resu
 		return err
 	}
 	return ctx.Err()
+}
+
+// look is what is known of a file, from memory if it was seen before.
+func (l *Loader) look(f File) look {
+	name := f.identity()
+	l.mu.Lock()
+	known, seen := l.looked[name]
+	l.mu.Unlock()
+	if seen {
+		return known
+	}
+	known = lookAt(f)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.looked == nil || len(l.looked) > 2*len(l.known)+slack {
+		l.looked = map[string]look{}
+	}
+	l.looked[name] = known
+	return known
 }
 
 // keep remembers the results, and forgets others once there are too many.

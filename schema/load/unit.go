@@ -42,11 +42,34 @@ type tree struct {
 	packages     map[string][]File // other .cue files by folder
 	module       string
 	problems     []schema.Problem
-	imports      map[string][]string // of a file, by path
+	looks        func(File) look
 }
 
-func sorted(files []File) *tree {
-	t := &tree{shared: map[string]File{}, packages: map[string][]File{}, imports: map[string][]string{}}
+// look is what is known of a file without evaluating it.
+type look struct {
+	literal bool
+	imports []string
+}
+
+// lookAt reads a file's words, and its imports where it may have some.
+func lookAt(f File) look {
+	literal, problem := inspect(f)
+	if literal || problem != nil {
+		return look{literal: literal}
+	}
+	var names []string
+	if file, err := parser.ParseFile(f.Path, f.Data, parser.ImportsOnly); err == nil {
+		for spec := range file.ImportSpecs() {
+			if name, err := strconv.Unquote(spec.Path.Value); err == nil {
+				names = append(names, name)
+			}
+		}
+	}
+	return look{imports: names}
+}
+
+func sorted(files []File, looks func(File) look) *tree {
+	t := &tree{shared: map[string]File{}, packages: map[string][]File{}, looks: looks}
 	for _, f := range files {
 		folder, name := path.Split(f.Path)
 		folder = strings.TrimSuffix(folder, "/")
@@ -98,7 +121,7 @@ func (t *tree) readModule(f File) {
 
 // unit gathers what a declaration may refer to. One that is literal refers to nothing.
 func (t *tree) unit(f File) Unit {
-	if literal, _ := inspect(f); literal {
+	if t.looks(f).literal {
 		return Unit{Files: []File{f}, literal: true}
 	}
 	u := Unit{Files: append([]File{f}, t.sharedFor(path.Dir(f.Path))...)}
@@ -138,7 +161,7 @@ func (t *tree) sharedFor(folder string) []File {
 // gather adds the packages that a unit imports, and those that they import.
 func (t *tree) gather(u *Unit) {
 	for open := slices.Clone(u.Files); len(open) > 0; open = open[1:] {
-		for _, name := range t.importsOf(open[0]) {
+		for _, name := range t.looks(open[0]).imports {
 			if _, known := u.Packages[name]; known {
 				continue
 			}
@@ -165,29 +188,14 @@ func (t *tree) packageOf(name string) []File {
 	return t.packages[folder]
 }
 
-func (t *tree) importsOf(f File) []string {
-	if known, done := t.imports[f.Path]; done {
-		return known
-	}
-	var names []string
-	if _, problem := inspect(f); problem == nil {
-		if file, err := parser.ParseFile(f.Path, f.Data, parser.ImportsOnly); err == nil {
-			for spec := range file.ImportSpecs() {
-				if name, err := strconv.Unquote(spec.Path.Value); err == nil {
-					names = append(names, name)
-				}
-			}
-		}
-	}
-	t.imports[f.Path] = names
-	return names
-}
-
 // identity is the same for units that mean the same.
 func (u Unit) identity() string {
+	if u.literal {
+		return u.Files[0].identity()
+	}
 	h := sha256.New()
 	for _, f := range u.all() {
-		h.Write([]byte(f.Path + "\x00" + f.hash() + "\x00"))
+		h.Write([]byte(f.identity() + "\x00"))
 	}
 	for _, name := range slices.Sorted(maps.Keys(u.Packages)) {
 		h.Write([]byte(name + "\x00"))
@@ -212,6 +220,9 @@ func (u Unit) Size() int {
 	}
 	return n
 }
+
+// identity is the same for files that are the same, wherever they are found.
+func (f File) identity() string { return f.Path + "\x00" + f.hash() }
 
 func (f File) hash() string {
 	if f.Hash != "" {
