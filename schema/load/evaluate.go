@@ -29,6 +29,7 @@ func Compile() (*Schema, error) {
 func (s *Schema) Evaluate(u Unit) Result {
 	f := u.Files[0]
 	f.Path = printable(f.Path)
+	u.Files = append([]File{f}, u.Files[1:]...)
 	id, team := ServiceOf(f.Path)
 	var r Result
 	switch {
