@@ -19,6 +19,7 @@ type followed struct {
 	plan   state.Plan // as last shown on it
 	seen   time.Time
 	served time.Duration // from the commit being heard of until every proxy had all of it; 0: not yet
+	note   string        // why the last command on it was refused
 }
 
 type mergedPull struct {
@@ -178,7 +179,10 @@ func (l *loop) applyDigest(ctx context.Context, q Apply) error {
 	for _, v := range l.vetoes {
 		deletes = max(deletes, v.Deletes)
 	}
-	if deletes > 0 && q.ConfirmDeletes != deletes {
+	switch {
+	case deletes == 0 && q.ConfirmDeletes != 0:
+		return refuse("no guard asks for a count here: leave out --confirm-deletes")
+	case q.ConfirmDeletes != deletes:
 		return refuse("%s; to go on, confirm the exact count: --confirm-deletes %d", l.vetoes[0].Message, deletes)
 	}
 	a := state.Approval{By: q.Identity, At: l.Now(), Digest: digest, Confirmed: deletes > 0}

@@ -32,6 +32,7 @@ func (r *Reconciler) obey(ctx context.Context, seen map[int64]bool) {
 func (r *Reconciler) obeyOne(ctx context.Context, pull int, c forge.Command) {
 	if !c.MayMerge() {
 		r.Log.Warn("command by somebody who may not merge", "pull", pull, "author", c.Author, "permission", c.Permission)
+		r.send(ctx, commandRefused{pull, "apply by " + c.Author + " was refused: it needs the right to merge"})
 		return
 	}
 	err := r.Apply(ctx, Apply{Digest: c.Digest, ConfirmDeletes: c.ConfirmDeletes, Identity: c.Author + ", in a comment on the pull"})
@@ -39,6 +40,7 @@ func (r *Reconciler) obeyOne(ctx context.Context, pull int, c forge.Command) {
 	switch {
 	case errors.As(err, &refused):
 		r.Log.Info("command refused", "pull", pull, "author", c.Author, "why", refused.Why)
+		r.send(ctx, commandRefused{pull, "apply by " + c.Author + " was refused: " + refused.Why})
 	case err != nil:
 		r.Log.Warn("command failed", "pull", pull, "author", c.Author, "error", err)
 	}

@@ -107,7 +107,10 @@ func (l *loop) answer(ctx context.Context, q request) any {
 
 func (l *loop) preview(q previewLoaded) any {
 	if l.tip.Hash == "" {
-		return refuse("the branch was not evaluated yet; try again in a moment")
+		if l.sourceError != nil {
+			return fmt.Errorf("the branch was not evaluated yet: %w", l.sourceError)
+		}
+		return errors.New("the branch was not evaluated yet; try again in a moment")
 	}
 	p := &pull{pullLoaded: pullLoaded{files: &q.files, loaded: q.loaded, base: l.tip.Hash}, tree: q.files.ID}
 	l.planPull(p)

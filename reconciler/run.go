@@ -26,6 +26,10 @@ type (
 		listed bool // false: the forge could not be asked, and open holds nothing
 		err    error
 	}
+	commandRefused struct { // a comment on a merged pull asked for what is not done
+		pull int
+		why  string
+	}
 	shownFound struct { // what merged pulls had shown for commits of the branch
 		pulls []mergedPull
 		err   error
@@ -116,6 +120,10 @@ func (l *loop) take(ctx context.Context, m any) {
 		}
 	case pullsLoaded:
 		l.takePulls(m)
+	case commandRefused:
+		if f := l.merged[m.pull]; f != nil {
+			f.note = m.why
+		}
 	case shownFound:
 		l.takeShown(ctx, m)
 	case observed:

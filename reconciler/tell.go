@@ -88,6 +88,9 @@ func (l *loop) reviewMerged(f *followed) forge.Review {
 		return r
 	}
 	l.progress(&r)
+	if r.State == forge.Waiting {
+		r.Note = f.note
+	}
 	return r
 }
 

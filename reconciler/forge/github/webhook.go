@@ -53,6 +53,10 @@ func (h *Webhook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "webhooks are POSTed", http.StatusMethodNotAllowed)
 		return
 	}
+	if h.Secret.Empty() {
+		h.turnAway(w, r, http.StatusUnauthorized, "refused", "no webhook secret is set here: give the daemon one")
+		return
+	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, mostBody))
 	if err != nil {
 		var tooLong *http.MaxBytesError
