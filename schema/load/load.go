@@ -64,6 +64,10 @@ func Join(files []File, results []Result, problems ...schema.Problem) Commit {
 		}
 	}
 	c.Edge.Platform = platform.whole
+	if !slices.ContainsFunc(files, func(f File) bool { return strings.HasPrefix(f.Path, "platform/") }) {
+		platform.problems = append(platform.problems, schema.Problem{Code: "platform/none", Position: schema.Position{File: "platform", Line: 1, Column: 1},
+			Message: "there is no platform/ here: nothing says which teams, fleets and zones there are", Hint: "name the root of an edge-config checkout"})
+	}
 	c.Problems = append(c.Problems, platform.problems...)
 	slices.SortFunc(c.Edge.Services, func(a, b schema.Service) int {
 		return cmp.Or(cmp.Compare(a.ID, b.ID), cmp.Compare(a.Source.File, b.Source.File))

@@ -1,10 +1,12 @@
 package load
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"cuelang.org/go/cue/ast"
 	"cuelang.org/go/cue/errors"
@@ -67,6 +69,27 @@ func inspect(f File) (literal bool, problem *schema.Problem) {
 	}
 }
 
+func tooMuch(f File) *schema.Problem {
+	_, p := inspect(f)
+	return p
+}
+
+// unreadable tells of a file that is no text, or that somebody left in the middle of a merge: its words would explain neither.
+func unreadable(f File) *schema.Problem {
+	number := 0
+	for line := range bytes.Lines(f.Data) {
+		number++
+		at := schema.Position{File: f.Path, Line: number, Column: 1}
+		switch {
+		case !utf8.Valid(line):
+			return &schema.Problem{Code: "file/encoding", Position: at, Message: "this line is not UTF-8", Hint: "save the file as UTF-8"}
+		case bytes.HasPrefix(line, []byte("<<<<<<< ")), bytes.HasPrefix(line, []byte(">>>>>>> ")):
+			return &schema.Problem{Code: "file/conflict", Position: at, Message: "this file holds a merge conflict", Hint: "keep one of the two sides, and remove the lines that begin with <<<<<<<, ======= and >>>>>>>"}
+		}
+	}
+	return nil
+}
+
 // parsed is a file's syntax and where each of its fields was written.
 type parsed struct {
 	file *ast.File
@@ -77,7 +100,7 @@ type parsed struct {
 
 // parse reads the syntax. wantPackage is what the package clause must say; empty: anything.
 func parse(f File, wantPackage string) (parsed, []schema.Problem) {
-	if _, p := inspect(f); p != nil {
+	if p := cmp.Or(unreadable(f), tooMuch(f)); p != nil {
 		return parsed{}, []schema.Problem{*p}
 	}
 	file, err := parser.ParseFile(f.Path, f.Data, parser.ParseComments)
@@ -168,9 +191,7 @@ func syntaxProblems(file string, err error) []schema.Problem {
 		format, args := e.Msg()
 		problems = append(problems, schema.Problem{Code: "cue/syntax", Position: position(file, e.Position()),
 			Message: "this is not CUE: " + fmt.Sprintf(format, args...), Hint: "look for a missing quote, comma or bracket on this line or just before it"})
-		if len(problems) == 3 { // the first ones explain the rest
-			break
-		}
+		break // what follows is only said because of it
 	}
 	return problems
 }
