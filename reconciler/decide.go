@@ -25,7 +25,8 @@ type decision struct {
 func (l *loop) decide(files Tree, loaded load.Commit) decision {
 	mentions := func(id schema.ServiceID, host schema.Hostname) bool {
 		return slices.ContainsFunc(files.Files, func(f load.File) bool {
-			return serviceOfPath(f.Path) == id && bytes.Contains(f.Data, []byte(host))
+			declared, _ := load.ServiceOf(f.Path)
+			return declared == id && bytes.Contains(f.Data, []byte(host))
 		})
 	}
 	d := decision{problems: slices.Clone(loaded.Problems)}

@@ -61,6 +61,15 @@ func newBench(t *testing.T) *bench {
 // start runs a reconciler on what the last one left.
 func (b *bench) start() {
 	b.Helper()
+	b.startWith(b.forge)
+}
+
+// startWith is start with another forge, in place of a reconciler that may still run.
+func (b *bench) startWith(f reconciler.Forge) {
+	b.Helper()
+	if b.stop != nil {
+		b.stop()
+	}
 	var err error
 	if b.store, err = sqlite.Open(b.Context(), b.dir); err != nil {
 		b.Fatal(err)
@@ -68,7 +77,7 @@ func (b *bench) start() {
 	log := slog.New(slog.NewTextHandler(testWriter{b.T}, nil))
 	b.Reconciler = reconciler.New(reconciler.Config{
 		Log: log, Now: time.Now, Repository: b.repository, Loader: &load.Loader{Evaluator: &load.Trusted{}},
-		Provider: route53.New(conformance.Config(b.world.URL)), Proxies: b.proxies, Forge: b.forge, Books: reconciler.BooksOf(b.store),
+		Provider: route53.New(conformance.Config(b.world.URL)), Proxies: b.proxies, Forge: f, Books: reconciler.BooksOf(b.store),
 		Metrics: reconciler.NewMetrics(prometheus.NewRegistry()), Margin: 50 * time.Millisecond,
 		Every: reconciler.Every{Poll: 20 * time.Millisecond, Observe: 100 * time.Millisecond, Settle: 10 * time.Millisecond, Sweep: time.Second},
 	})

@@ -3,7 +3,6 @@ package reconciler_test
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -11,15 +10,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
-	"github.com/edgewright/edgewright/fixtures/conformance"
 	"github.com/edgewright/edgewright/fixtures/world"
-	"github.com/edgewright/edgewright/reconciler"
-	"github.com/edgewright/edgewright/reconciler/aws/route53"
 	"github.com/edgewright/edgewright/reconciler/forge"
 	"github.com/edgewright/edgewright/reconciler/state"
-	"github.com/edgewright/edgewright/reconciler/state/sqlite"
 	"github.com/edgewright/edgewright/schema"
 	"github.com/edgewright/edgewright/schema/load"
 )
@@ -233,38 +226,6 @@ func (b *bench) waitsForPerson(zone, host string) bool {
 	soon(5*time.Second, func() bool { return b.View().Pending != "" || b.records(zone)[host] == "" })
 	time.Sleep(150 * time.Millisecond)
 	return b.records(zone)[host] != ""
-}
-
-// startWith runs a reconciler that speaks to another forge.
-func (b *bench) startWith(f reconciler.Forge) {
-	b.Helper()
-	b.stop()
-	var err error
-	if b.store, err = sqlite.Open(b.Context(), b.dir); err != nil {
-		b.Fatal(err)
-	}
-	b.Reconciler = reconciler.New(reconciler.Config{
-		Log: slog.New(slog.NewTextHandler(testWriter{b.T}, nil)), Now: time.Now, Repository: b.repository, Loader: &load.Loader{Evaluator: &load.Trusted{}},
-		Provider: route53.New(conformance.Config(b.world.URL)), Proxies: b.proxies, Forge: f, Books: reconciler.BooksOf(b.store),
-		Metrics: reconciler.NewMetrics(prometheus.NewRegistry()), Margin: 50 * time.Millisecond,
-		Every: reconciler.Every{Poll: 20 * time.Millisecond, Observe: 100 * time.Millisecond, Settle: 10 * time.Millisecond, Sweep: time.Second},
-	})
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- b.Reconciler.Run(ctx) }()
-	var once sync.Once
-	b.stop = func() {
-		once.Do(func() {
-			cancel()
-			if err := <-done; err != nil {
-				b.Error("run:", err)
-			}
-			if err := b.store.Close(); err != nil {
-				b.Error(err)
-			}
-		})
-	}
-	b.Cleanup(b.stop)
 }
 
 // unsettled keeps changes of AWS from being told as settled.

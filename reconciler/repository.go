@@ -5,12 +5,10 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"path"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/edgewright/edgewright/schema"
 	"github.com/edgewright/edgewright/schema/load"
 )
 
@@ -48,12 +46,4 @@ func TreeOf(files []load.File) Tree {
 		fmt.Fprintf(h, "%s %s\n", f.Path, files[i].Hash)
 	}
 	return Tree{ID: hex.EncodeToString(h.Sum(nil)[:10]), Files: files}
-}
-
-// serviceOfPath is the service that a file declares, by its path services/<team>/<id>.cue.
-func serviceOfPath(file string) schema.ServiceID {
-	if !strings.HasPrefix(file, "services/") {
-		return ""
-	}
-	return schema.ServiceID(strings.TrimSuffix(path.Base(file), ".cue"))
 }

@@ -3,7 +3,6 @@ package jail
 import (
 	"bytes"
 	"fmt"
-	"path"
 	"strings"
 	"time"
 
@@ -32,13 +31,14 @@ func (b *breach) Error() string { return fmt.Sprintf("%s: %s", b.code, b.detail)
 // problem is the one problem that the author of the file sees.
 func (b *breach) problem(f load.File, l Limits) schema.Problem {
 	message, hint := wording(b.code, l)
+	service, _ := load.ServiceOf(f.Path)
 	return schema.Problem{
 		Code:     b.code,
 		Position: schema.Position{File: f.Path, Line: 1, Column: 1},
 		Message:  message,
 		Hint:     hint,
 		Line:     firstLine(f.Data),
-		Service:  serviceOf(f.Path),
+		Service:  service,
 	}
 }
 
@@ -69,15 +69,6 @@ func size(n int64) string {
 		return fmt.Sprintf("%d KiB", n/1024)
 	}
 	return fmt.Sprintf("%d bytes", n)
-}
-
-// serviceOf is the service that services/<team>/<id>.cue declares. Of any other file it is empty: that file holds everything.
-func serviceOf(file string) schema.ServiceID {
-	parts := strings.Split(file, "/")
-	if len(parts) != 3 || parts[0] != "services" || path.Ext(file) != ".cue" {
-		return ""
-	}
-	return schema.ServiceID(strings.TrimSuffix(parts[2], ".cue"))
 }
 
 func firstLine(text []byte) string {

@@ -142,10 +142,11 @@ func printable(line string) string {
 
 func clip(s string, n int) string { return s[:min(len(s), n)] }
 
-// ServiceOf is the service that services/<team>/<id>.cue declares, and its team. Of any other file both are empty.
+// ServiceOf is the service that services/<team>/<id>.cue declares, and its team. Of any other file, and of one that is shared or holds
+// constraints, both are empty.
 func ServiceOf(file string) (schema.ServiceID, schema.TeamID) {
 	parts := strings.Split(file, "/")
-	if len(parts) != 3 || parts[0] != "services" || path.Ext(file) != ".cue" {
+	if len(parts) != 3 || parts[0] != "services" || path.Ext(file) != ".cue" || parts[2] == sharedFile || parts[2] == constraintsFile {
 		return "", ""
 	}
 	return schema.ServiceID(strings.TrimSuffix(parts[2], ".cue")), schema.TeamID(parts[1])

@@ -148,3 +148,37 @@ func TestFullCUE(t *testing.T) {
 		}
 	}
 }
+
+// givenUp is an evaluator that was stopped on every unit.
+type givenUp struct{}
+
+func (givenUp) Evaluate(_ context.Context, units []load.Unit) ([]load.Result, error) {
+	results := make([]load.Result, len(units))
+	for i, u := range units {
+		service, _ := load.ServiceOf(u.Path())
+		results[i].Problems = []schema.Problem{{Code: "limit/time", Service: service, Position: schema.Position{File: u.Path(), Line: 1}, Message: "stopped"}}
+	}
+	return results, nil
+}
+
+// TestBombInAPackageHoldsNobody holds that a package or shared file that cannot be evaluated stops only the services that use it.
+func TestBombInAPackageHoldsNobody(t *testing.T) {
+	var files []load.File
+	for _, f := range fixtures.Declarations(fixtures.EdgeConfig()) {
+		if f.Path != "services/bitbucket/bitbucket-git.cue" { // the only one that is evaluated
+			files = append(files, f)
+		}
+	}
+	for _, path := range []string{"lib/bomb/bomb.cue", "services/trello/shared.cue", "services/shared.cue"} {
+		files = append(files, load.File{Path: path, Data: []byte("package services\n\n_x: 1+1\n")})
+	}
+	commit, err := (&load.Loader{Evaluator: givenUp{}}).Load(t.Context(), files)
+	if err != nil || len(commit.Problems) != 3 || len(commit.Edge.Services) != 11 {
+		t.Fatalf("%d services, problems %v, %v", len(commit.Edge.Services), commit.Problems, err)
+	}
+	for _, p := range commit.Problems {
+		if !p.Unused || p.Service != "" || p.OfPlatform() {
+			t.Errorf("%s holds %q", p, p.Service)
+		}
+	}
+}

@@ -48,6 +48,9 @@ func (l *Loader) Load(ctx context.Context, files []File) (Commit, error) {
 	if err := l.evaluate(ctx, units, missing, results); err != nil {
 		return Commit{}, fmt.Errorf("evaluate declarations: %w", err)
 	}
+	for i, u := range units { // also of one whose evaluation was given up
+		results[i].Library = u.library
+	}
 	l.keep(names, results)
 	return Join(files, results, t.problems...), nil
 }

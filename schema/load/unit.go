@@ -23,6 +23,7 @@ type Unit struct {
 	Packages map[string][]File `json:"packages,omitempty"` // that it imports, and that those import, by import path
 
 	literal bool
+	library bool // it declares nothing: others use it
 }
 
 // Path is the declaration's, or that of the package's first file.
@@ -141,6 +142,7 @@ func (t *tree) libraries() []Unit {
 		units = append(units, Unit{Files: shared})
 	}
 	for i := range units {
+		units[i].library = true
 		t.gather(&units[i])
 	}
 	return units

@@ -66,9 +66,6 @@ func (p *Provider) Declare(mark string, zones []schema.Zone) {
 	p.mark, p.declared = mark, declared
 }
 
-// Kinds is dns/record.
-func (p *Provider) Kinds() []resource.Kind { return []resource.Kind{resource.DNSRecord} }
-
 // Calls counts the requests made so far by operation, every attempt of them.
 func (p *Provider) Calls() map[string]int { return p.calls.counts() }
 
