@@ -75,14 +75,14 @@ func (l *loop) takeBranch(ctx context.Context, b branchLoaded) {
 	for _, f := range b.files.Files {
 		l.blobs[f.Path] = f.Hash
 	}
-	d := l.decide(b.files, b.loaded)
+	d := l.decide(b.loaded)
 	l.problems, l.frozen = d.problems, d.frozen
 	switch {
 	case !d.frozen:
 		l.held, l.goodDue = d.held, true
 		l.want(d)
 	case !l.loaded && l.edge.Platform.Name != "": // started again, and the tip has nothing to go by
-		if good := l.decide(Tree{}, load.Commit{Edge: l.edge}); !good.frozen {
+		if good := l.decide(load.Commit{Edge: l.edge}); !good.frozen {
 			l.want(good)
 		}
 	}

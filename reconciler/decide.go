@@ -1,15 +1,14 @@
 package reconciler
 
 import (
-	"bytes"
 	"fmt"
-	"reflect"
 	"slices"
 
 	"github.com/edgewright/edgewright/render"
 	"github.com/edgewright/edgewright/render/resource"
 	"github.com/edgewright/edgewright/schema"
 	"github.com/edgewright/edgewright/schema/load"
+	"github.com/edgewright/edgewright/schema/policy"
 )
 
 // decision is what of a commit takes effect. It is made in the same way for the branch and for what a pull would make of it.
@@ -22,17 +21,15 @@ type decision struct {
 }
 
 // decide holds back what has a problem, and renders the rest. What cannot be rendered has a problem too.
-func (l *loop) decide(files Tree, loaded load.Commit) decision {
-	mentions := func(id schema.ServiceID, host schema.Hostname) bool {
-		return slices.ContainsFunc(files.Files, func(f load.File) bool {
-			declared, _ := load.ServiceOf(f.Path)
-			return declared == id && bytes.Contains(f.Data, []byte(host))
-		})
-	}
+func (l *loop) decide(loaded load.Commit) decision {
 	d := decision{problems: slices.Clone(loaded.Problems)}
+	if !slices.ContainsFunc(d.problems, schema.Problem.OfPlatform) {
+		unread := func(h schema.Hostname) bool { return loaded.Mentions("", h) }
+		d.problems = append(d.problems, policy.CheckChange(l.edge, loaded.Edge, schema.DateOf(l.Now()), unread)...)
+	}
 	for {
 		var ok bool
-		if d.edge, d.held, ok = holdBack(l.edge, loaded.Edge, d.problems, mentions); !ok {
+		if d.edge, d.held, ok = holdBack(l.edge, loaded.Edge, d.problems, loaded.Mentions); !ok {
 			return decision{edge: l.edge, problems: d.problems, frozen: true}
 		}
 		var more []schema.Problem
@@ -48,7 +45,7 @@ func (l *loop) decide(files Tree, loaded load.Commit) decision {
 func (l *loop) render(edge schema.Edge, h held) (map[schema.ServiceID][]resource.Resource, []schema.Problem) {
 	rendered := map[schema.ServiceID][]resource.Resource{}
 	var problems []schema.Problem
-	all := !reflect.DeepEqual(l.edge.Platform, edge.Platform) || !l.loaded
+	all := !l.edge.Platform.Same(edge.Platform) || !l.loaded
 	if all {
 		resources, err := render.Platform(edge.Platform)
 		if err != nil {
@@ -57,7 +54,7 @@ func (l *loop) render(edge schema.Edge, h held) (map[schema.ServiceID][]resource
 		rendered[""] = resources
 	}
 	for _, s := range edge.Services {
-		if old, existed := l.edge.Service(s.ID); !all && existed && reflect.DeepEqual(old, s) {
+		if old, existed := l.edge.Service(s.ID); !all && existed && old.Same(s) {
 			continue
 		}
 		resources, err := render.Service(edge.Platform, s)

@@ -295,8 +295,8 @@ func TestHostileApplyCoversNothingElse(t *testing.T) {
 	if err := b.Apply(t.Context(), reconciler.Apply{Digest: b.View().Pending, Identity: "ann"}); err != nil {
 		t.Fatal(err)
 	}
-	b.repository.commit(with(b.tree(), "services/jira/jira-web.cue", gone))
-	if !b.waitsForPerson("acme.example", "jira.acme.example") {
+	b.repository.commit(with(b.tree(), "services/bitbucket/bitbucket-web.cue", gone))
+	if !b.waitsForPerson("acme.example", "bitbucket.acme.example") {
 		t.Error("a deletion that nobody was shown was applied")
 	}
 	b.until("the first is gone", func() bool { return b.records("acme.example")[trelloHost] == "" })

@@ -62,9 +62,9 @@ func TestHostileExposureChanges(t *testing.T) {
 	b := newBench(t)
 	b.short()
 	dns := b.resolve()
-	b.land(3, with(with(b.tree(), "services/jira/jira-web.cue", swap(`"jira.acme.example"`, `"web.jira.acme.internal"`)),
-		"services/jira/jira-web.cue", swap(`exposure: "public"`, `exposure: "internal"`)))
-	b.until("record gone", func() bool { return b.records("acme.example")["jira.acme.example"] == "" })
+	b.land(3, with(with(b.tree(), "services/jira/jira-api.cue", swap(`"api.jira.acme.example"`, `"web.jira.acme.internal"`)),
+		"services/jira/jira-api.cue", swap(`exposure: "public"`, `exposure: "internal"`)))
+	b.until("record gone", func() bool { return b.records("acme.example")["api.jira.acme.example"] == "" })
 	b.until("new record", func() bool { return b.records("acme.internal")["web.jira.acme.internal"] != "" })
 	dns.fine(t)
 	b.quiet()
@@ -91,7 +91,7 @@ func TestHostileListenerIsRemovedAsItsServiceLeaves(t *testing.T) {
 	dns := b.resolve()
 	files := b.tree()
 	for _, f := range b.tree() {
-		if strings.HasPrefix(f.Path, "services/") && strings.Contains(string(f.Data), `"internal"`) {
+		if strings.HasPrefix(f.Path, "services/") && strings.Contains(string(f.Data), `acme.internal`) {
 			files = with(files, f.Path, gone)
 		}
 	}

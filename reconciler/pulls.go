@@ -143,7 +143,7 @@ func (l *loop) planPulls(ctx context.Context) {
 
 // planPull makes the plan of a pull, and tells whether it is another one than before.
 func (l *loop) planPull(p *pull) bool {
-	decided := l.decide(*p.files, p.loaded)
+	decided := l.decide(p.loaded)
 	p.problems = slices.DeleteFunc(decided.problems, func(x schema.Problem) bool {
 		return l.hasProblem(x) && !l.changes(p.files, x.Position.File) && (x.Service != "" || !decided.frozen) // what stops everything is worth saying again
 	})

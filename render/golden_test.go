@@ -56,6 +56,7 @@ func TestGolden(t *testing.T) {
 				}
 				files = append(files, load.File{Path: f.Name, Data: f.Data})
 			}
+			files = append(files, load.File{Path: "platform/rules.cue", Data: []byte("package platform\n\nrules: {\"backend/health\": \"off\", \"redirect/dangling\": \"off\"}\n")})
 			got := rendered(t, files)
 			if *update {
 				archive.Files = append(archive.Files, txtar.File{Name: "rendered", Data: []byte(got)})

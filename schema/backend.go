@@ -28,8 +28,7 @@ type DNSName struct {
 func (Addresses) location() {}
 func (DNSName) location()   {}
 
-// HealthCheck is an active HTTP check; a host out of health gets no requests. Zero durations and counts take Envoy-independent
-// defaults at rendering: 5s interval, 2s timeout, 1 success to be healthy, 3 failures to be unhealthy.
+// HealthCheck is an active HTTP check; a host out of health gets no requests. Zero durations and counts are BuiltIn's.
 type HealthCheck struct {
 	Path      string   `json:"path"`
 	Interval  Duration `json:"interval,omitzero"`

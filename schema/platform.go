@@ -3,16 +3,62 @@ package schema
 import (
 	"cmp"
 	"net/netip"
+	"reflect"
 	"slices"
 )
 
-// Platform is what the platform team declares in platform/: teams, fleets and zones, each sorted by its ID or name.
+// Platform is what the platform team declares in platform/. Teams, fleets and zones are each sorted by ID or name.
 type Platform struct {
 	Name   string  `json:"name"` // names this edge in the marks that it leaves in AWS: [a-z0-9-]
 	Teams  []Team  `json:"teams"`
 	Fleets []Fleet `json:"fleets"`
 	Zones  []Zone  `json:"zones"`
-	Source Source  `json:"-"`
+
+	Defaults   DefaultsOf             `json:"defaults,omitzero"`
+	Protected  map[Hostname]Protected `json:"protected,omitempty"`
+	Approvers  []TeamID               `json:"approvers,omitempty"`
+	Rules      map[Code]Strictness    `json:"rules,omitempty"`
+	Deprecated map[string]Deprecation `json:"deprecated,omitempty"` // by the path of the field, without indexes and names
+	Limits     Limits                 `json:"limits,omitzero"`
+
+	Source   Source `json:"-"`
+	Revision string `json:"-"` // as a service's
+}
+
+// Same tells whether two platforms declare the same, wherever it was written.
+func (p Platform) Same(other Platform) bool {
+	if p.Revision == other.Revision && p.Revision != "" {
+		return true
+	}
+	p.Source, p.Revision, other.Source, other.Revision = Source{}, "", Source{}, ""
+	return reflect.DeepEqual(p, other)
+}
+
+// Protected says why a name may be held by no service but these.
+type Protected struct {
+	Reason   string      `json:"reason"`
+	Services []ServiceID `json:"services,omitempty"`
+}
+
+// Strictness says what becomes of a breach of a rule.
+type Strictness string
+
+const (
+	Refuse Strictness = "refuse"
+	Warn   Strictness = "warn"
+	Off    Strictness = "off"
+)
+
+// Deprecation says until which day a field is taken, and what to write in its place.
+type Deprecation struct {
+	Until Date   `json:"until"`
+	Use   string `json:"use"`
+}
+
+// Limits bound one service. Nil takes the default: 200 routes, 20 regexes.
+type Limits struct {
+	Routes  *int `json:"routes,omitempty"`
+	Regexes *int `json:"regexes,omitempty"`
 }
 
 // Team may declare services whose host names are in its domains.
@@ -20,6 +66,7 @@ type Team struct {
 	ID      TeamID     `json:"id"`
 	Name    string     `json:"name"`
 	Domains []Hostname `json:"domains"` // a domain covers itself and every name below it
+	OnCall  string     `json:"oncall,omitempty"`
 }
 
 // Fleet is a group of Envoys that serve the same services. Node metadata may bind a listener elsewhere than Port says.

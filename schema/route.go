@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // Route says what happens to the requests that match. Its name is unique in its service.
@@ -97,6 +98,13 @@ type HeaderEdit struct {
 	Set    map[string]string `json:"set,omitempty"`
 	Add    map[string]string `json:"add,omitempty"`
 	Remove []string          `json:"remove,omitempty"`
+}
+
+// edits tells whether a header is changed.
+func (h HeaderEdit) edits(name string) bool {
+	_, set := h.Set[name]
+	_, added := h.Add[name]
+	return set || added || slices.Contains(h.Remove, name)
 }
 
 // IsZero tells whether nothing is edited.

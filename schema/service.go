@@ -2,6 +2,7 @@ package schema
 
 import (
 	"cmp"
+	"reflect"
 	"slices"
 )
 
@@ -37,18 +38,39 @@ func (p Place) Compare(other Place) int {
 type Service struct {
 	ID       ServiceID  `json:"id"`
 	Owner    Owner      `json:"owner"`
+	Tier     TierID     `json:"tier,omitempty"`
 	Hosts    []Hostname `json:"hosts"`
 	Exposure Exposure   `json:"exposure"`
 	Fleet    FleetID    `json:"fleet"`
 	Backends []Backend  `json:"backends"` // sorted by ID; in CUE a struct keyed by ID
 	Routes   []Route    `json:"routes"`   // in the order in which they are tried
+	Waivers  []Waiver   `json:"waivers,omitempty"`
 	Source   Source     `json:"-"`
+	Revision string     `json:"-"` // services with the same revision are the same; empty is the same as nothing
+}
+
+// Same tells whether two services declare the same, wherever it was written.
+func (s Service) Same(other Service) bool {
+	if s.Revision == other.Revision && s.Revision != "" {
+		return true
+	}
+	s.Source, s.Revision, other.Source, other.Revision = Source{}, "", Source{}, ""
+	return reflect.DeepEqual(s, other)
 }
 
 // Owner is the team that answers for a service and how it is called at night.
 type Owner struct {
 	Team   TeamID `json:"team"`
-	OnCall string `json:"oncall"`
+	OnCall string `json:"oncall,omitempty"`
+}
+
+// Waiver lets a service break a rule until a day.
+type Waiver struct {
+	Rule     Code   `json:"rule"`
+	At       string `json:"at,omitempty"` // path within the service; empty: the whole
+	Reason   string `json:"reason"`
+	Expires  Date   `json:"expires"` // the last day
+	Approver TeamID `json:"approver"`
 }
 
 // Backend finds a backend by its ID.

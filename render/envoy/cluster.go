@@ -107,13 +107,14 @@ func checkHost(s schema.Service, b schema.Backend) string {
 }
 
 func healthCheck(h schema.HealthCheck, host string) *corev3.HealthCheck {
-	interval := h.Interval.Or(5 * time.Second)
+	builtIn := schema.BuiltIn.Health
+	interval := h.Interval.Or(time.Duration(builtIn.Interval))
 	return &corev3.HealthCheck{
-		Timeout:            seconds(h.Timeout.Or(2 * time.Second)),
+		Timeout:            seconds(h.Timeout.Or(time.Duration(builtIn.Timeout))),
 		Interval:           seconds(interval),
 		NoTrafficInterval:  seconds(interval),
-		HealthyThreshold:   count(orDefault(h.Healthy, 1)),
-		UnhealthyThreshold: count(orDefault(h.Unhealthy, 3)),
+		HealthyThreshold:   count(orDefault(h.Healthy, builtIn.Healthy)),
+		UnhealthyThreshold: count(orDefault(h.Unhealthy, builtIn.Unhealthy)),
 		HealthChecker: &corev3.HealthCheck_HttpHealthCheck_{HttpHealthCheck: &corev3.HealthCheck_HttpHealthCheck{
 			Host: host, Path: h.Path,
 		}},

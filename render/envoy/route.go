@@ -21,8 +21,6 @@ const NoRoute = "-"
 // maxBody is the longest direct response that a proxy takes, in bytes.
 const maxBody = 64 << 10
 
-const defaultTimeout = 15 * time.Second
-
 // virtualHost encodes the virtual host of a service, without domains.
 func virtualHost(s schema.Service, clusters map[schema.BackendID]string) ([]byte, error) {
 	host := &routev3.VirtualHost{Name: "svc/" + string(s.ID), Domains: []string{"-"}} // a domain, for validation only
@@ -78,7 +76,7 @@ func renderRoute(service schema.ServiceID, r schema.Route, clusters map[schema.B
 }
 
 func forward(f schema.Forward, clusters map[schema.BackendID]string) (*routev3.RouteAction, error) {
-	out := &routev3.RouteAction{Timeout: seconds(f.Timeout.Or(defaultTimeout)), RetryPolicy: retryPolicy(f.Retries)}
+	out := &routev3.RouteAction{Timeout: seconds(f.Timeout.Or(time.Duration(schema.BuiltIn.Forward.Timeout))), RetryPolicy: retryPolicy(f.Retries)}
 	weighted := &routev3.WeightedCluster{}
 	for _, d := range f.To {
 		name, ok := clusters[d.Backend]

@@ -225,12 +225,14 @@ func wording(e errors.Error, path string) schema.Problem {
 		return schema.Problem{Code: "field/conflict", Message: name + " has two values: " + strings.TrimPrefix(text, "conflicting values "), Hint: "keep one of them"}
 	case strings.HasPrefix(format, "reference"):
 		return schema.Problem{Code: "cue/reference", Message: text, Hint: "a name is known in its own file and where shared.cue or an import brings it: quote it if you meant text"}
-	case strings.HasPrefix(format, "package %q"):
-		return schema.Problem{Code: "cue/import", Message: text, Hint: "mend the package, or stop importing it"}
+	case strings.HasPrefix(format, "imported and not used"):
+		return schema.Problem{Code: "cue/import", Message: text, Hint: "remove the import, or rename it (import name \"…\") if a field of the same name hides it"}
 	case strings.Contains(text, "imported but not defined"), strings.Contains(text, "builtin package"):
 		_, quoted, _ := strings.Cut(text, "package ")
 		quoted, _, _ = strings.Cut(quoted, " ")
 		return schema.Problem{Code: "cue/import", Message: "there is no package " + quoted, Hint: "a declaration may import packages of this repository (<module>/<folder>) and of CUE itself (strings, list …); nothing is fetched"}
+	case strings.HasPrefix(format, "package %q"):
+		return schema.Problem{Code: "cue/import", Message: text, Hint: "mend the package, or stop importing it"}
 	}
 	return schema.Problem{Code: "cue/evaluate", Message: name + ": " + text}
 }

@@ -81,6 +81,9 @@ func (s *Schema) evaluateService(u Unit, f File, id schema.ServiceID, team schem
 	service, more := serviceFrom(tree, r.Source, len(faults) > 0)
 	problems = append(problems, withoutEchoes(more, faults)...)
 	service.ID = id
+	if service.Owner.Team == "" {
+		service.Owner.Team = team
+	}
 	if len(problems) == 0 && service.Owner.Team != team {
 		problems = append(problems, schema.Problem{Code: "service/team", Position: r.Source.Find("owner.team"), Path: "owner.team",
 			Message: fmt.Sprintf("owner.team is %s, but the file lies in the folder of %s", service.Owner.Team, team), Hint: "move the file, or name the folder's team"})

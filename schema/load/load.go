@@ -5,7 +5,7 @@
 package load
 
 import (
-	"cmp"
+	"bytes"
 	"context"
 	"path"
 	"slices"
@@ -13,7 +13,6 @@ import (
 	"unicode"
 
 	"github.com/edgewright/edgewright/schema"
-	"github.com/edgewright/edgewright/schema/policy"
 )
 
 // File is one file of edge-config. Path is relative to its root, with slashes.
@@ -43,71 +42,16 @@ type Evaluator interface {
 type Commit struct {
 	Edge     schema.Edge
 	Problems []schema.Problem // sorted
+	Warnings []schema.Problem // sorted; they hold nobody
+	Unread   []File           // declarations of services that could not be read
 }
 
-// Join puts the results of all units of a commit together and judges them by the rules.
-func Join(files []File, results []Result, problems ...schema.Problem) Commit {
-	c := Commit{Problems: problems}
-	platform := partial{}
-	for _, r := range results {
-		for _, p := range r.Problems {
-			p.Unused = r.Library
-			c.Problems = append(c.Problems, p)
-		}
-		switch {
-		case r.Service != nil:
-			s := *r.Service
-			s.Source = r.Source
-			c.Edge.Services = append(c.Edge.Services, s)
-		case r.Platform != nil:
-			platform.add(*r.Platform, r.Source)
-		}
-	}
-	c.Edge.Platform = platform.whole
-	if !slices.ContainsFunc(files, func(f File) bool { return strings.HasPrefix(f.Path, "platform/") }) {
-		platform.problems = append(platform.problems, schema.Problem{Code: "platform/none", Position: schema.Position{File: "platform", Line: 1, Column: 1},
-			Message: "there is no platform/ here: nothing says which teams, fleets and zones there are", Hint: "name the root of an edge-config checkout"})
-	}
-	c.Problems = append(c.Problems, platform.problems...)
-	slices.SortFunc(c.Edge.Services, func(a, b schema.Service) int {
-		return cmp.Or(cmp.Compare(a.ID, b.ID), cmp.Compare(a.Source.File, b.Source.File))
+// Mentions tells whether a service that could not be read speaks of a host name; with an empty id, whether one of them does.
+func (c Commit) Mentions(id schema.ServiceID, h schema.Hostname) bool {
+	return slices.ContainsFunc(c.Unread, func(f File) bool {
+		declared, _ := ServiceOf(f.Path)
+		return (id == "" || id == declared) && bytes.Contains(f.Data, []byte(h))
 	})
-	c.Problems = append(c.Problems, c.dropTwins()...)
-	if len(platform.problems) == 0 && !slices.ContainsFunc(c.Problems, schema.Problem.OfPlatform) {
-		c.Problems = append(c.Problems, policy.Check(c.Edge)...)
-	}
-	c.Problems = withoutUnusedTwins(c.Problems)
-	quote(c.Problems, files)
-	schema.SortProblems(c.Problems)
-	return c
-}
-
-// withoutUnusedTwins leaves out what a library is told where the services that use it are told the same.
-func withoutUnusedTwins(problems []schema.Problem) []schema.Problem {
-	used := map[schema.Position]bool{}
-	for _, p := range problems {
-		if !p.Unused {
-			used[p.Position] = true
-		}
-	}
-	return slices.DeleteFunc(problems, func(p schema.Problem) bool { return p.Unused && used[p.Position] })
-}
-
-// dropTwins keeps the first of services that have the same ID, in two teams' folders.
-func (c *Commit) dropTwins() []schema.Problem {
-	var problems []schema.Problem
-	c.Edge.Services = slices.CompactFunc(c.Edge.Services, func(a, b schema.Service) bool {
-		if a.ID != b.ID {
-			return false
-		}
-		problems = append(problems, schema.Problem{
-			Code: "service/duplicate", Service: b.ID, Position: b.Source.Find(""), Also: []schema.Position{a.Source.Find("")},
-			Message: "service " + string(b.ID) + " is declared twice, here and in " + a.Source.File,
-			Hint:    "an id is unique in the whole edge: rename one of the two",
-		})
-		return true
-	})
-	return problems
 }
 
 // quote fills in the text of the lines that problems speak of.

@@ -165,15 +165,18 @@ func (givenUp) Evaluate(_ context.Context, units []load.Unit) ([]load.Result, er
 func TestBombInAPackageHoldsNobody(t *testing.T) {
 	var files []load.File
 	for _, f := range fixtures.Declarations(fixtures.EdgeConfig()) {
-		if f.Path != "services/bitbucket/bitbucket-git.cue" { // the only one that is evaluated
-			files = append(files, f)
+		if strings.HasSuffix(f.Path, "confluence-wiki.cue") { // it redirects to a service that is left out
+			continue
+		}
+		if !bytes.Contains(f.Data, []byte("#")) || !bytes.Contains(f.Data, []byte("#Checked &")) && !strings.HasSuffix(f.Path, "shared.cue") && !strings.HasPrefix(f.Path, "lib/") {
+			files = append(files, f) // nothing of it is evaluated
 		}
 	}
 	for _, path := range []string{"lib/bomb/bomb.cue", "services/trello/shared.cue", "services/shared.cue"} {
 		files = append(files, load.File{Path: path, Data: []byte("package services\n\n_x: 1+1\n")})
 	}
 	commit, err := (&load.Loader{Evaluator: givenUp{}}).Load(t.Context(), files)
-	if err != nil || len(commit.Problems) != 3 || len(commit.Edge.Services) != 11 {
+	if err != nil || len(commit.Problems) != 3 || len(commit.Edge.Services) != 8 {
 		t.Fatalf("%d services, problems %v, %v", len(commit.Edge.Services), commit.Problems, err)
 	}
 	for _, p := range commit.Problems {

@@ -4,55 +4,101 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/edgewright/edgewright/schema"
+	"github.com/edgewright/edgewright/schema/policy"
 )
 
 // Loader loads commits and evaluates only units that it has not seen. It may be used by many goroutines at a time.
 type Loader struct {
-	Evaluator Evaluator // of units that are not literal; those that are, are read here
+	Evaluator Evaluator           // of units that are not literal; those that are, are read here
+	Cache     Cache               // of what Evaluator answered, beyond this process; nil: none
+	Today     func() schema.Date  // for what has an end; nil: nothing ends
+	Progress  func(done, all int) // is told how many of the units that have to be evaluated are; nil: nobody
 
 	once   sync.Once
 	schema *Schema
 	err    error
+	rules  policy.Checker
 
 	mu     sync.Mutex
-	known  map[string]Result // by identity of the unit
+	known  map[string]*known // by identity of the unit
 	looked map[string]look   // by identity of the file
 }
 
 // slack is how many results beyond those of the last commit are kept: for pulls and for what is put back.
 const slack = 2000
 
-// Load evaluates the files of a commit. Problems are part of the answer; an error means that nothing could be evaluated.
+// Load evaluates the files of a commit and judges what they declare by the rules. Problems are part of the answer; an error means
+// that nothing could be evaluated.
 func (l *Loader) Load(ctx context.Context, files []File) (Commit, error) {
 	t := sorted(files, l.look)
 	units := t.libraries()
 	for _, f := range t.declarations {
 		units = append(units, t.unit(f))
 	}
-	results := make([]Result, len(units))
 	names := make([]string, len(units))
-	var missing []int
-	l.mu.Lock()
 	for i, u := range units {
 		names[i] = u.identity()
-		if r, ok := l.known[names[i]]; ok {
-			results[i] = r
-		} else {
+	}
+	results, err := l.results(ctx, units, names)
+	if err != nil {
+		return Commit{}, fmt.Errorf("evaluate declarations: %w", err)
+	}
+	edge, problems := l.join(files, names, results)
+	c := Commit{Edge: edge, Problems: append(problems, t.problems...)}
+	for i, r := range results {
+		if declared, _ := ServiceOf(units[i].Path()); r.Service == nil && declared != "" {
+			c.Unread = append(c.Unread, units[i].Files[0])
+		}
+	}
+	if !slices.ContainsFunc(c.Problems, schema.Problem.OfPlatform) {
+		verdict := l.rules.Check(edge, l.today(), func(h schema.Hostname) bool { return c.Mentions("", h) })
+		c.Problems, c.Warnings = append(c.Problems, verdict.Problems...), verdict.Warnings
+	}
+	c.Problems = withoutUnusedTwins(c.Problems)
+	for _, told := range [][]schema.Problem{c.Problems, c.Warnings} {
+		quote(told, files)
+		schema.SortProblems(told)
+	}
+	return c, nil
+}
+
+func (l *Loader) today() schema.Date {
+	if l.Today == nil {
+		return schema.Date{}
+	}
+	return l.Today()
+}
+
+// results are remembered, or evaluated.
+func (l *Loader) results(ctx context.Context, units []Unit, names []string) ([]*known, error) {
+	results := make([]*known, len(units))
+	var missing []int
+	l.mu.Lock()
+	for i, name := range names {
+		if results[i] = l.known[name]; results[i] == nil {
 			missing = append(missing, i)
 		}
 	}
 	l.mu.Unlock()
-	if err := l.evaluate(ctx, units, missing, results); err != nil {
-		return Commit{}, fmt.Errorf("evaluate declarations: %w", err)
+	if len(missing) == 0 {
+		return results, nil
 	}
-	for i, u := range units { // also of one whose evaluation was given up
-		results[i].Library = u.library
+	evaluated := make([]Result, len(units))
+	if err := l.evaluate(ctx, units, missing, evaluated); err != nil {
+		return nil, err
+	}
+	for _, i := range missing {
+		evaluated[i].Library = units[i].library // also of one whose evaluation was given up
+		results[i] = &known{Result: evaluated[i]}
 	}
 	l.keep(names, results)
-	return Join(files, results, t.problems...), nil
+	return results, nil
 }
 
 // evaluate fills in the results of some of the units.
@@ -70,21 +116,7 @@ func (l *Loader) evaluate(ctx context.Context, units []Unit, missing []int, resu
 		}
 	}
 	group, within := errgroup.WithContext(ctx)
-	if len(others) > 0 {
-		group.Go(func() error {
-			send := make([]Unit, len(others))
-			for n, i := range others {
-				send[n] = units[i]
-			}
-			evaluated, err := l.Evaluator.Evaluate(within, send)
-			for n, i := range others {
-				if err == nil {
-					results[i] = evaluated[n]
-				}
-			}
-			return err
-		})
-	}
+	group.Go(func() error { return l.evaluateOthers(within, units, others, results) })
 	for worker, workers := 0, runtime.GOMAXPROCS(0); worker < workers; worker++ {
 		group.Go(func() error {
 			for n := worker; n < len(literal) && within.Err() == nil; n += workers {
@@ -119,11 +151,11 @@ func (l *Loader) look(f File) look {
 }
 
 // keep remembers the results, and forgets others once there are too many.
-func (l *Loader) keep(names []string, results []Result) {
+func (l *Loader) keep(names []string, results []*known) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.known == nil || len(l.known) > 2*len(names)+slack {
-		l.known = make(map[string]Result, len(names))
+		l.known = make(map[string]*known, len(names))
 	}
 	for i, name := range names {
 		l.known[name] = results[i]

@@ -3,6 +3,8 @@ package load
 import (
 	"cmp"
 	"fmt"
+	"maps"
+	"reflect"
 	"slices"
 
 	"github.com/edgewright/edgewright/schema"
@@ -26,18 +28,23 @@ func (p *partial) add(part schema.Platform, source schema.Source) {
 		}
 		p.whole.Name, p.named = part.Name, source.Find("name")
 	}
-	for _, t := range part.Teams {
-		p.once("teams."+string(t.ID), source)
+	for _, path := range names(part) {
+		p.once(path, source)
 	}
-	for _, f := range part.Fleets {
-		p.once("fleets."+string(f.ID), source)
+	w := &p.whole
+	w.Teams = merge(w.Teams, part.Teams, func(t schema.Team) schema.TeamID { return t.ID })
+	w.Fleets = merge(w.Fleets, part.Fleets, func(f schema.Fleet) schema.FleetID { return f.ID })
+	w.Zones = merge(w.Zones, part.Zones, func(z schema.Zone) schema.Hostname { return z.Name })
+	w.Protected, w.Rules, w.Deprecated = join(w.Protected, part.Protected), join(w.Rules, part.Rules), join(w.Deprecated, part.Deprecated)
+	d := &w.Defaults
+	d.Tier, d.Exposure, d.Fleet = join(d.Tier, part.Defaults.Tier), join(d.Exposure, part.Defaults.Exposure), join(d.Fleet, part.Defaults.Fleet)
+	if !reflect.ValueOf(part.Defaults.All).IsZero() {
+		d.All = part.Defaults.All
 	}
-	for _, z := range part.Zones {
-		p.once("zones."+string(z.Name), source)
+	if part.Limits != (schema.Limits{}) {
+		w.Limits = part.Limits
 	}
-	p.whole.Teams = merge(p.whole.Teams, part.Teams, func(t schema.Team) schema.TeamID { return t.ID })
-	p.whole.Fleets = merge(p.whole.Fleets, part.Fleets, func(f schema.Fleet) schema.FleetID { return f.ID })
-	p.whole.Zones = merge(p.whole.Zones, part.Zones, func(z schema.Zone) schema.Hostname { return z.Name })
+	w.Approvers = append(w.Approvers, part.Approvers...)
 	for path, at := range source.At {
 		if _, known := p.whole.Source.At[path]; !known {
 			p.whole.Source.At[path] = at
@@ -45,8 +52,35 @@ func (p *partial) add(part schema.Platform, source schema.Source) {
 	}
 }
 
+// names are the paths of what stands in one file only.
+func names(part schema.Platform) []string {
+	var all []string
+	for _, t := range part.Teams {
+		all = append(all, "teams."+string(t.ID))
+	}
+	for _, f := range part.Fleets {
+		all = append(all, "fleets."+string(f.ID))
+	}
+	for _, z := range part.Zones {
+		all = append(all, "zones."+string(z.Name))
+	}
+	d := part.Defaults
+	return slices.Concat(all, keyed("protected.", part.Protected), keyed("rules.", part.Rules), keyed("deprecated.", part.Deprecated),
+		keyed("defaults.tier.", d.Tier), keyed("defaults.exposure.", d.Exposure), keyed("defaults.fleet.", d.Fleet),
+		[]string{"defaults.all", "limits"})
+}
+
+func keyed[K ~string, V any](prefix string, m map[K]V) []string {
+	var all []string
+	for _, name := range slices.Sorted(maps.Keys(m)) {
+		all = append(all, prefix+string(name))
+	}
+	return all
+}
+
 func (p *partial) once(path string, source schema.Source) {
-	if at, known := p.whole.Source.At[path]; known {
+	at, known := p.whole.Source.At[path]
+	if _, again := source.At[path]; known && again {
 		p.twice(path, source, at)
 	}
 }
@@ -63,4 +97,14 @@ func merge[T any, K cmp.Ordered](a, b []T, key func(T) K) []T {
 	all := append(slices.Clone(a), b...)
 	slices.SortStableFunc(all, func(x, y T) int { return cmp.Compare(key(x), key(y)) })
 	return slices.CompactFunc(all, func(x, y T) bool { return key(x) == key(y) })
+}
+
+func join[K comparable, V any](a, b map[K]V) map[K]V {
+	if len(a)+len(b) == 0 {
+		return nil
+	}
+	all := make(map[K]V, len(a)+len(b))
+	maps.Copy(all, b)
+	maps.Copy(all, a) // the first one stands: the second is a problem
+	return all
 }

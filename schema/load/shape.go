@@ -35,6 +35,9 @@ func serviceFrom(tree map[string]any, source schema.Source, faulty bool) (schema
 	for i, r := range list[map[string]any](tree["routes"]) {
 		s.route(fmt.Sprintf("routes[%d]", i), r)
 	}
+	for i, w := range list[map[string]any](tree["waivers"]) {
+		s.date(fmt.Sprintf("waivers[%d].expires", i), w["expires"])
+	}
 	var out schema.Service
 	s.decode(tree, &out)
 	return out, s.problems
@@ -53,6 +56,11 @@ func platformFrom(tree map[string]any, source schema.Source, faulty bool) (schem
 			check = s.fleet
 		}
 		tree[field] = s.keyed(field, key, group, check)
+	}
+	s.defaults(tree["defaults"])
+	for _, field := range sortedKeys(tree["deprecated"]) {
+		deprecation, _ := tree["deprecated"].(map[string]any)[field].(map[string]any)
+		s.date("deprecated."+field+".until", deprecation["until"])
 	}
 	var out schema.Platform
 	s.decode(tree, &out)
@@ -155,6 +163,32 @@ func (s *shape) fleet(path string, f map[string]any) {
 	f["listeners"] = s.keyed(path+".listeners", "exposure", listeners, func(string, map[string]any) {})
 }
 
+// defaults checks the durations of all groups of defaults.
+func (s *shape) defaults(v any) {
+	all, _ := v.(map[string]any)
+	one := func(path string, v any) {
+		d, _ := v.(map[string]any)
+		health, _ := d["health"].(map[string]any)
+		s.duration(path+".health.interval", health["interval"])
+		s.duration(path+".health.timeout", health["timeout"])
+		forward, _ := d["forward"].(map[string]any)
+		s.duration(path+".forward.timeout", forward["timeout"])
+		retries, _ := forward["retries"].(map[string]any)
+		s.duration(path+".forward.retries.perTryTimeout", retries["perTryTimeout"])
+	}
+	one("defaults.all", all["all"])
+	for _, group := range []string{"tier", "exposure", "fleet"} {
+		for _, name := range sortedKeys(all[group]) {
+			one("defaults."+group+"."+name, all[group].(map[string]any)[name])
+		}
+	}
+}
+
+func sortedKeys(v any) []string {
+	group, _ := v.(map[string]any)
+	return slices.Sorted(maps.Keys(group))
+}
+
 func (s *shape) exactlyOne(path string, in map[string]any, code schema.Code, names ...string) {
 	var set []string
 	for _, name := range names {
@@ -179,6 +213,14 @@ func (s *shape) duration(path string, v any) {
 	}
 	if d, err := time.ParseDuration(text); err != nil || d < time.Millisecond || d > 24*time.Hour {
 		s.problem("field/duration", path, fmt.Sprintf("%s: %s is not between 1ms and 24h", path, strconv.Quote(text)), "for example 250ms, 5s or 1m30s")
+	}
+}
+
+// date checks that the calendar has the day.
+func (s *shape) date(path string, v any) {
+	var d schema.Date
+	if text, is := v.(string); is && d.UnmarshalText([]byte(text)) != nil {
+		s.problem("field/date", path, fmt.Sprintf("%s: there is no day %s", path, text), "a date is year, month and day, as 2027-01-31")
 	}
 }
 

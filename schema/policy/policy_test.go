@@ -27,9 +27,9 @@ func TestBounds(t *testing.T) {
 		{"a body that does not", schema.Route{Name: "r", Action: schema.Respond{Status: 200, Body: strings.Repeat("a", maxBody+1)}}, "route/respond"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s := schema.Service{ID: "jira-web", Owner: schema.Owner{Team: "jira"}, Hosts: []schema.Hostname{"jira.acme.example"}, Exposure: "public", Fleet: "edge",
+			s := schema.Service{ID: "jira-web", Owner: schema.Owner{Team: "jira", OnCall: "#jira"}, Hosts: []schema.Hostname{"jira.acme.example"}, Exposure: "public", Fleet: "edge",
 				Routes: []schema.Route{c.route}}
-			problems := Check(schema.Edge{Platform: platform, Services: []schema.Service{s}})
+			problems := new(Checker).Check(schema.Edge{Platform: platform, Services: []schema.Service{s}}, schema.Date{}, nil).Problems
 			if c.want == "" && len(problems) > 0 || c.want != "" && (len(problems) != 1 || problems[0].Code != c.want) {
 				t.Errorf("problems %v, want %q", problems, c.want)
 			}

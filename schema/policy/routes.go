@@ -2,7 +2,6 @@ package policy
 
 import (
 	"fmt"
-	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -11,123 +10,118 @@ import (
 )
 
 const (
-	maxRegex = 1 << 10
-	maxBody  = 64 << 10 // Envoy's bound is higher only by configuration
+	maxRegex   = 1 << 10  // characters
+	maxBody    = 64 << 10 // bytes; Envoy's bound is higher only by configuration
+	maxRoutes  = 200
+	maxRegexes = 20
 )
 
-func (c *checker) checkRoutes(s schema.Service) {
+func (j *judgement) checkRoutes() {
+	s := j.service
 	if len(s.Routes) == 0 {
-		c.problem("route/none", about{&s, "routes"}, fmt.Sprintf("service %s has no route", s.ID), "a service has at least one route")
+		j.problem("route/none", "routes", fmt.Sprintf("service %s has no route", s.ID), "a service has at least one route")
 	}
+	j.checkBudget()
 	named := map[string]int{}
-	catchAll := ""
 	for i, r := range s.Routes {
 		at := fmt.Sprintf("routes[%d]", i)
 		if first, twice := named[r.Name]; twice {
-			c.problem("route/name", about{&s, at + ".name"}, fmt.Sprintf("route %s is declared twice", r.Name), "a route's name is unique in its service", s.Source.Find(fmt.Sprintf("routes[%d]", first)))
+			j.problem("route/name", at+".name", fmt.Sprintf("route %s is declared twice", r.Name), "a route's name is unique in its service", s.Source.Find(fmt.Sprintf("routes[%d]", first)))
+		} else {
+			named[r.Name] = i
 		}
-		named[r.Name] = i
-		if catchAll != "" {
-			c.problem("route/unreachable", about{&s, at}, fmt.Sprintf("route %s is never reached: %s before it matches every request", r.Name, catchAll), "the first route that matches wins: put the narrow ones first")
-		}
-		if everything(r.Match) {
-			catchAll = r.Name
-		}
-		c.checkMatch(s, at+".match", r.Match)
-		c.checkAction(s, at, r)
-		c.checkEdit(s, at+".headers.request", r.Headers.Request)
-		c.checkEdit(s, at+".headers.response", r.Headers.Response)
+		j.checkReach(at, r, s.Routes[:i])
+		j.checkMatch(at+".match", r.Match)
+		j.checkAction(at, r)
+		j.checkEdit(at+".headers.request", r.Headers.Request)
+		j.checkEdit(at+".headers.response", r.Headers.Response)
 	}
 }
 
-func everything(m schema.Match) bool {
-	return len(m.Methods)+len(m.Headers) == 0 && (m.Path == nil || m.Path == schema.Prefix("/"))
+// checkBudget bounds what a service makes every proxy of its fleet hold and try.
+func (j *judgement) checkBudget() {
+	routes, regexes := orElse(j.platform.Limits.Routes, maxRoutes), orElse(j.platform.Limits.Regexes, maxRegexes)
+	if n := len(j.service.Routes); n > routes {
+		j.problem("budget/routes", "routes", fmt.Sprintf("a service has at most %d routes, this one has %d", routes, n), "join routes that do the same, or split the service")
+	}
+	n := 0
+	for _, r := range j.service.Routes {
+		if _, is := r.Match.Path.(schema.Regex); is {
+			n++
+		}
+	}
+	if n > regexes {
+		j.problem("budget/regexes", "routes", fmt.Sprintf("a service has at most %d regular expressions, this one has %d", regexes, n), "match prefixes: they are found at once, regexes are tried one after the other")
+	}
 }
 
-func (c *checker) checkMatch(s schema.Service, at string, m schema.Match) {
+func orElse(n *int, otherwise int) int {
+	if n == nil {
+		return otherwise
+	}
+	return *n
+}
+
+func (j *judgement) checkMatch(at string, m schema.Match) {
 	if regex, is := m.Path.(schema.Regex); is {
 		if len(regex) > maxRegex {
-			c.problem("route/regex", about{&s, at + ".path.regex"}, fmt.Sprintf("a regex has at most %d characters, this one has %d", maxRegex, len(regex)), "match a prefix, or split the route")
+			j.problem("route/regex", at+".path.regex", fmt.Sprintf("a regex has at most %d characters, this one has %d", maxRegex, len(regex)), "match a prefix, or split the route")
 		} else if _, err := regexp.Compile(string(regex)); err != nil {
-			c.problem("route/regex", about{&s, at + ".path.regex"}, "this is not a regex: "+strings.TrimPrefix(err.Error(), "error parsing regexp: "), "the syntax is RE2's: no look-around, no back-references")
+			j.problem("route/regex", at+".path.regex", "this is not a regex: "+strings.TrimPrefix(err.Error(), "error parsing regexp: "), "the syntax is RE2's: no look-around, no back-references")
 		}
 	}
 	for i, h := range m.Headers {
 		if reserved(h.Name) {
-			c.problem("header/reserved", about{&s, fmt.Sprintf("%s.headers[%d].name", at, i)}, fmt.Sprintf("header %s cannot be matched", h.Name), "host names are declared in hosts; x-edgewright-* belongs to the edge")
+			j.problem("header/reserved", fmt.Sprintf("%s.headers[%d].name", at, i), fmt.Sprintf("header %s cannot be matched", h.Name), "host names are declared in hosts; x-edgewright-* belongs to the edge")
 		}
 	}
 }
 
-func (c *checker) checkAction(s schema.Service, at string, r schema.Route) {
+func (j *judgement) checkAction(at string, r schema.Route) {
 	switch a := r.Action.(type) {
 	case schema.Forward:
-		c.checkForward(s, at+".forward", a)
+		j.checkForward(at+".forward", a)
 	case schema.Redirect:
-		if a.Prefix != "" {
-			if _, is := r.Match.Path.(schema.Prefix); !is {
-				c.problem("route/redirect", about{&s, at + ".redirect.prefix"}, "redirect.prefix replaces a matched prefix, but this route matches none", "add match: path: prefix, or write redirect: path")
-			}
+		if unmatched(a, r.Match) {
+			j.problem("route/redirect", at+".redirect.prefix", "redirect.prefix replaces a matched prefix, but this route matches none", "add match: path: prefix, or write redirect: path")
 		}
 		if a.Scheme == "" && a.Host == "" && a.Path == "" && a.Prefix == "" {
-			c.problem("route/redirect", about{&s, at + ".redirect"}, "this redirect changes nothing: it would go round in circles", "write a scheme, host, path or prefix")
+			j.problem("route/redirect", at+".redirect", "this redirect changes nothing: it would go round in circles", "write a scheme, host, path or prefix")
 		}
 	case schema.Respond:
 		if len(a.Body) > maxBody {
-			c.problem("route/respond", about{&s, at + ".respond.body"}, fmt.Sprintf("a body has at most %d bytes, this one has %d", maxBody, len(a.Body)), "serve it from a backend")
+			j.problem("route/respond", at+".respond.body", fmt.Sprintf("a body has at most %d bytes, this one has %d", maxBody, len(a.Body)), "serve it from a backend")
 		}
 	}
 }
 
-func (c *checker) checkForward(s schema.Service, at string, f schema.Forward) {
+// unmatched tells whether a redirect replaces a prefix that its route does not match.
+func unmatched(to schema.Redirect, m schema.Match) bool {
+	_, is := m.Path.(schema.Prefix)
+	return to.Prefix != "" && !is
+}
+
+func (j *judgement) checkForward(at string, f schema.Forward) {
 	if len(f.To) == 0 {
-		c.problem("route/forward", about{&s, at + ".to"}, "this route forwards to no backend", "write to: [{backend: \"…\"}]")
+		j.problem("route/forward", at+".to", "this route forwards to no backend", "write to: [{backend: \"…\"}]")
 		return
 	}
 	sum := 0
 	var seen []schema.BackendID
 	for i, d := range f.To {
-		where := about{&s, fmt.Sprintf("%s.to[%d].backend", at, i)}
-		if _, is := s.Backend(d.Backend); !is {
-			c.problem("route/backend", where, fmt.Sprintf("there is no backend %s", d.Backend), "backends of this service: "+known(s.Backends, func(b schema.Backend) string { return string(b.ID) }))
+		where := fmt.Sprintf("%s.to[%d].backend", at, i)
+		if _, is := j.service.Backend(d.Backend); !is {
+			j.problem("route/backend", where, fmt.Sprintf("there is no backend %s", d.Backend), "backends of this service: "+known(j.service.Backends, func(b schema.Backend) string { return string(b.ID) }))
 		}
 		if slices.Contains(seen, d.Backend) {
-			c.problem("route/backend", where, fmt.Sprintf("backend %s is listed twice", d.Backend), "give it the sum of both weights")
+			j.problem("route/backend", where, fmt.Sprintf("backend %s is listed twice", d.Backend), "give it the sum of both weights")
 		}
 		seen, sum = append(seen, d.Backend), sum+d.Weight
 	}
 	if sum != 100 {
-		c.problem("route/weight", about{&s, at + ".to"}, fmt.Sprintf("weights sum to %d, not to 100", sum), "weights are percentages of the requests")
+		j.problem("route/weight", at+".to", fmt.Sprintf("weights sum to %d, not to 100", sum), "weights are percentages of the requests")
 	}
 	if r := f.Retries; r != nil && len(r.On) == 0 {
-		c.problem("route/retries", about{&s, at + ".retries.on"}, "retries.on is empty: nothing would be retried", "write on: [\"connect-failure\", \"reset\"], or leave out retries")
+		j.problem("route/retries", at+".retries.on", "retries.on is empty: nothing would be retried", "write on: [\"connect-failure\", \"reset\"], or leave out retries")
 	}
-}
-
-// checkEdit keeps the names that the edge lives by out of header edits.
-func (c *checker) checkEdit(s schema.Service, at string, e schema.HeaderEdit) {
-	for _, name := range slices.Sorted(maps.Keys(e.Set)) {
-		c.checkEditName(s, at+".set."+name, name)
-		if _, both := e.Add[name]; both {
-			c.problem("header/both", about{&s, at + ".add." + name}, fmt.Sprintf("header %s is both set and added", name), "keep one of the two")
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(e.Add)) {
-		c.checkEditName(s, at+".add."+name, name)
-	}
-	for i, name := range e.Remove {
-		c.checkEditName(s, fmt.Sprintf("%s.remove[%d]", at, i), name)
-	}
-}
-
-func (c *checker) checkEditName(s schema.Service, at, name string) {
-	if reserved(name) {
-		c.problem("header/reserved", about{&s, at}, fmt.Sprintf("header %s cannot be edited", name), "host and the names beginning with : or x-edgewright- belong to the edge")
-	}
-}
-
-// reserved tells whether a header belongs to the edge: Envoy refuses to edit host and the pseudo-headers, and the scope header
-// chooses the routes.
-func reserved(name string) bool {
-	return name == "host" || strings.HasPrefix(name, ":") || strings.HasPrefix(name, "x-edgewright-")
 }

@@ -1,0 +1,90 @@
+package load
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"maps"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/edgewright/edgewright/schema"
+)
+
+// Cache keeps results of units beyond this process. It may forget, but never answers with what was not put under the key. Literal
+// units are not kept: to read one again costs less than to read its result.
+type Cache interface {
+	Get(key string) ([]byte, bool)
+	Put(key string, data []byte)
+}
+
+// batch is how many units are sent to the evaluator at a time, so that progress can be told and what is done is kept.
+const batch = 128
+
+// evaluateOthers fills in the results of units that are not literal, from the cache where it has them.
+func (l *Loader) evaluateOthers(ctx context.Context, units []Unit, others []int, results []Result) error {
+	open := make([]int, 0, len(others))
+	for _, i := range others {
+		if !l.cached(units[i], &results[i]) {
+			open = append(open, i)
+		}
+	}
+	for done := 0; done < len(open); {
+		now := open[done:min(done+batch, len(open))]
+		send := make([]Unit, len(now))
+		for n, i := range now {
+			send[n] = units[i]
+		}
+		evaluated, err := l.Evaluator.Evaluate(ctx, send)
+		if err != nil {
+			return err
+		}
+		for n, i := range now {
+			results[i] = evaluated[n]
+			l.cache(units[i], evaluated[n])
+		}
+		if done += len(now); l.Progress != nil {
+			l.Progress(done, len(open))
+		}
+	}
+	return nil
+}
+
+func (l *Loader) cached(u Unit, into *Result) bool {
+	if l.Cache == nil {
+		return false
+	}
+	data, there := l.Cache.Get(u.key())
+	return there && json.Unmarshal(data, into) == nil
+}
+
+// cache keeps a result, but for one that a limit made: another day the machine may do better.
+func (l *Loader) cache(u Unit, r Result) {
+	if l.Cache == nil || slices.ContainsFunc(r.Problems, func(p schema.Problem) bool { return strings.HasPrefix(string(p.Code), "limit/") }) {
+		return
+	}
+	if data, err := json.Marshal(r); err == nil {
+		l.Cache.Put(u.key(), data)
+	}
+}
+
+// key names a unit together with what evaluates it.
+func (u Unit) key() string {
+	sum := sha256.Sum256([]byte(evaluatorVersion() + "\x00" + u.identity()))
+	return hex.EncodeToString(sum[:])
+}
+
+// evaluatorVersion changes when a unit may evaluate to something else: with the schema, this program, or CUE.
+var evaluatorVersion = sync.OnceValue(func() string {
+	h := sha256.New()
+	for _, name := range slices.Sorted(maps.Keys(schema.CUE())) {
+		h.Write(schema.CUE()[name])
+	}
+	if build, known := debug.ReadBuildInfo(); known {
+		h.Write([]byte(build.String()))
+	}
+	return hex.EncodeToString(h.Sum(nil))
+})

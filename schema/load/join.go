@@ -1,0 +1,99 @@
+package load
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"slices"
+	"strings"
+
+	"github.com/edgewright/edgewright/schema"
+)
+
+// known is what is remembered of a unit: its result, and the service as the last platform completed it.
+type known struct {
+	Result
+	completed schema.Service
+}
+
+// join puts the results of all units of a commit together. It returns what was declared, and the units' own problems.
+func (l *Loader) join(files []File, names []string, results []*known) (schema.Edge, []schema.Problem) {
+	var problems []schema.Problem
+	platform, revision := partial{}, sha256.New()
+	for i, r := range results {
+		problems = append(problems, r.told()...)
+		if r.Platform != nil {
+			platform.add(*r.Platform, r.Source)
+			revision.Write([]byte(names[i]))
+		}
+	}
+	problems = append(problems, platform.problems...)
+	if !slices.ContainsFunc(files, func(f File) bool { return strings.HasPrefix(f.Path, "platform/") }) {
+		problems = append(problems, schema.Problem{Code: "platform/none", Position: schema.Position{File: "platform", Line: 1, Column: 1},
+			Message: "there is no platform/ here: nothing says which teams, fleets and zones there are", Hint: "name the root of an edge-config checkout"})
+	}
+	edge := schema.Edge{Platform: platform.whole, Services: make([]schema.Service, 0, len(results))}
+	edge.Platform.Revision = hex.EncodeToString(revision.Sum(nil)[:8])
+	l.mu.Lock()
+	for i, r := range results {
+		if r.Service != nil {
+			edge.Services = append(edge.Services, r.complete(edge.Platform, names[i]))
+		}
+	}
+	l.mu.Unlock()
+	slices.SortFunc(edge.Services, func(a, b schema.Service) int {
+		return cmp.Or(cmp.Compare(a.ID, b.ID), cmp.Compare(a.Source.File, b.Source.File))
+	})
+	return edge, append(problems, dropTwins(&edge)...)
+}
+
+// told are the problems of one unit.
+func (k *known) told() []schema.Problem {
+	if !k.Library {
+		return k.Problems
+	}
+	problems := slices.Clone(k.Problems)
+	for i := range problems {
+		problems[i].Unused = true
+	}
+	return problems
+}
+
+// complete is the service with the platform's defaults.
+func (k *known) complete(p schema.Platform, name string) schema.Service {
+	if revision := p.Revision + " " + name; k.completed.Revision != revision {
+		s := *k.Service
+		s.Source = k.Source
+		k.completed = p.Complete(s)
+		k.completed.Revision = revision
+	}
+	return k.completed
+}
+
+// withoutUnusedTwins leaves out what a library is told where the services that use it are told the same.
+func withoutUnusedTwins(problems []schema.Problem) []schema.Problem {
+	used := map[schema.Position]bool{}
+	for _, p := range problems {
+		if !p.Unused {
+			used[p.Position] = true
+		}
+	}
+	return slices.DeleteFunc(problems, func(p schema.Problem) bool { return p.Unused && used[p.Position] })
+}
+
+// dropTwins keeps the first of services that have the same ID, in two teams' folders.
+func dropTwins(edge *schema.Edge) []schema.Problem {
+	var problems []schema.Problem
+	edge.Services = slices.CompactFunc(edge.Services, func(a, b schema.Service) bool {
+		if a.ID != b.ID {
+			return false
+		}
+		problems = append(problems, schema.Problem{
+			Code: "service/duplicate", Service: b.ID, Position: b.Source.Find(""), Also: []schema.Position{a.Source.Find("")},
+			Message: "service " + string(b.ID) + " is declared twice, here and in " + a.Source.File,
+			Hint:    "an id is unique in the whole edge: rename one of the two",
+		})
+		return true
+	})
+	return problems
+}

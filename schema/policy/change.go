@@ -1,0 +1,77 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/edgewright/edgewright/schema"
+)
+
+// CheckChange is every breach of a rule about what becomes of one edge in another: what was internal is opened to the public by the
+// word of an approver only, and no name goes while another service points at it. unread is as in Check.
+func CheckChange(before, after schema.Edge, today schema.Date, unread func(schema.Hostname) bool) []schema.Problem {
+	var problems []schema.Problem
+	for i := range after.Services {
+		s := &after.Services[i]
+		was, existed := before.Service(s.ID)
+		if existed && was.Exposure == schema.Internal && s.Exposure == schema.Public && !opens(after.Platform, *s, today) {
+			problems = append(problems, schema.Problem{Code: Opened, Service: s.ID, Position: s.Source.Find("exposure"), Path: "services." + string(s.ID) + ".exposure",
+				Message: fmt.Sprintf("service %s was internal and would be open to the public: that needs the word of an approver", s.ID),
+				Hint:    fmt.Sprintf("add to waivers {rule: %q, reason: \"…\", expires: \"…\", approver: \"…\"}; approvers are %s", Opened, join(after.Platform.Approvers))})
+		}
+	}
+	return append(problems, removed(before, after, unread)...)
+}
+
+func opens(p schema.Platform, s schema.Service, today schema.Date) bool {
+	return slices.ContainsFunc(s.Waivers, func(w schema.Waiver) bool { return w.Rule == Opened && Approved(p, w, today) })
+}
+
+// removed finds the names that nobody declares any more, but to which a service of somebody else redirects.
+func removed(before, after schema.Edge, unread func(schema.Hostname) bool) []schema.Problem {
+	var problems []schema.Problem
+	var held map[schema.Hostname]bool
+	for _, was := range before.Services {
+		now, still := after.Service(was.ID)
+		if still && slices.Equal(was.Hosts, now.Hosts) {
+			continue
+		}
+		if held == nil {
+			held = hostsOf(after)
+		}
+		for _, h := range was.Hosts {
+			if !held[h] && !unread(h) {
+				problems = append(problems, pointers(after, was, now, h)...)
+			}
+		}
+	}
+	return problems
+}
+
+func hostsOf(e schema.Edge) map[schema.Hostname]bool {
+	held := map[schema.Hostname]bool{}
+	for _, s := range e.Services {
+		for _, h := range s.Hosts {
+			held[h] = true
+		}
+	}
+	return held
+}
+
+// pointers are the redirects to a name that goes, told to who lets it go.
+func pointers(after schema.Edge, was, now schema.Service, h schema.Hostname) []schema.Problem {
+	at := now.Source.Find("hosts")
+	if at.File == "" {
+		at = schema.Position{File: fmt.Sprintf("services/%s/%s.cue", was.Owner.Team, was.ID), Line: 1, Column: 1}
+	}
+	for _, s := range after.Services {
+		for i, r := range s.Routes {
+			if redirect, is := r.Action.(schema.Redirect); is && redirect.Host == h && s.ID != was.ID {
+				return []schema.Problem{{Code: "host/removed", Service: was.ID, Position: at, Path: "services." + string(was.ID) + ".hosts",
+					Message: fmt.Sprintf("%s is removed, but route %s of service %s redirects to it", h, r.Name, s.ID), Hint: "change that redirect first, or in the same pull",
+					Also: []schema.Position{s.Source.Find(fmt.Sprintf("routes[%d].redirect.host", i))}}}
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,93 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/edgewright/edgewright/schema"
+)
+
+func (j *judgement) checkHosts() {
+	s := j.service
+	if len(s.Hosts) == 0 {
+		j.problem("host/none", "hosts", fmt.Sprintf("service %s has no host name", s.ID), "a service is reached by at least one host name")
+	}
+	for i, h := range s.Hosts {
+		at := fmt.Sprintf("hosts[%d]", i)
+		if len(h) > 253 {
+			j.problem("host/length", at, fmt.Sprintf("a host name has at most 253 characters, this one has %d", len(h)), "shorten it")
+		}
+		if slices.Index(s.Hosts, h) < i {
+			j.problem("host/twice", at, fmt.Sprintf("%s is listed twice", h), "remove one of the two")
+			continue
+		}
+		if team, exists := j.platform.Team(s.Owner.Team); exists && !covers(team, h) {
+			j.problem("host/domain", at, fmt.Sprintf("team %s may not use %s", team.ID, h), fmt.Sprintf("its domains are %s; the platform team can add one", join(team.Domains)))
+		}
+		if _, hosted := j.platform.ZoneFor(plain(h), s.Exposure); !hosted && s.Exposure != "" {
+			j.problem("host/zone", at, fmt.Sprintf("no %s zone holds %s", s.Exposure, h), "zones are declared in platform/: "+j.zones(s.Exposure))
+		}
+		j.checkProtected(at, h)
+		for _, other := range j.holders(h) {
+			if other.ID != s.ID {
+				j.problem("host/duplicate", at, fmt.Sprintf("%s is also claimed by service %s of team %s", h, other.ID, j.look(other).Owner.Team),
+					"a host name belongs to one service: agree who keeps it, or move both in one pull", other.Source.Find("hosts"))
+			}
+		}
+		if strings.HasPrefix(string(h), "*.") {
+			j.checkWildcard(at, h)
+		}
+	}
+}
+
+func covers(t schema.Team, h schema.Hostname) bool {
+	return slices.ContainsFunc(t.Domains, func(d schema.Hostname) bool { return plain(h).Within(plain(d)) })
+}
+
+func (j *judgement) checkProtected(at string, h schema.Hostname) {
+	p, protected := j.platform.Protected[h]
+	if !protected || slices.Contains(p.Services, j.service.ID) {
+		return
+	}
+	j.problem("host/protected", at, fmt.Sprintf("%s is protected: %s", h, p.Reason),
+		fmt.Sprintf("choose another name, or have the platform team add %s to protected.%q.services", j.service.ID, h), j.platform.Source.Find("protected."+string(h)))
+}
+
+// checkWildcard finds the names of other teams that a wildcard takes requests for: those that they hold are safe, for the exact name
+// wins, but whatever else is asked for in their domain comes here.
+func (j *judgement) checkWildcard(at string, h schema.Hostname) {
+	const hint = "list the names one by one, or take a wildcard in a domain that no other team has a part of"
+	var teams []schema.TeamID
+	for _, t := range j.platform.Teams {
+		i := slices.IndexFunc(t.Domains, func(d schema.Hostname) bool { return d != plain(h) && d.Within(plain(h)) })
+		if t.ID == j.service.Owner.Team || i < 0 {
+			continue
+		}
+		teams = append(teams, t.ID)
+		j.problem("host/wildcard", at, fmt.Sprintf("%s swallows the names below %s, which is a domain of team %s", h, t.Domains[i], t.ID), hint, j.platform.Source.Find(fmt.Sprintf("teams.%s.domains[%d]", t.ID, i)))
+	}
+	for _, name := range j.below(h) {
+		for _, other := range j.index.holders[name] {
+			if team := j.look(other).Owner.Team; team != j.service.Owner.Team && !slices.Contains(teams, team) {
+				teams = append(teams, team)
+				j.problem("host/wildcard", at, fmt.Sprintf("%s lies above %s of team %s: requests for misspelt and for future names of that team come here", h, name, team), hint, other.Source.Find("hosts"))
+			}
+		}
+	}
+}
+
+// plain is a host name without the wildcard label.
+func plain(h schema.Hostname) schema.Hostname {
+	return schema.Hostname(strings.TrimPrefix(string(h), "*."))
+}
+
+func (j *judgement) zones(e schema.Exposure) string {
+	var names []schema.Hostname
+	for _, z := range j.platform.Zones {
+		if z.Exposure == e {
+			names = append(names, z.Name)
+		}
+	}
+	return join(names)
+}
