@@ -76,7 +76,7 @@ func (l *loop) takeBranch(ctx context.Context, b branchLoaded) {
 		l.blobs[f.Path] = f.Hash
 	}
 	d := l.decide(b.loaded)
-	l.problems, l.frozen = d.problems, d.frozen
+	l.problems, l.warnings, l.frozen = d.problems, b.loaded.Warnings, d.frozen
 	switch {
 	case !d.frozen:
 		l.held, l.goodDue = d.held, true

@@ -28,6 +28,7 @@ type loop struct {
 	seen        time.Time         // when the tip was heard of
 	edge        schema.Edge
 	problems    []schema.Problem
+	warnings    []schema.Problem
 	held        held
 	frozen      bool                       // a problem of the platform or the schema: the edge stays as it was
 	loaded      bool                       // a commit was evaluated since the start

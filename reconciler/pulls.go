@@ -31,6 +31,7 @@ type pull struct {
 	pullLoaded
 	tree     string
 	problems []schema.Problem // its own: what the branch has already, in files that it leaves alone, is not its fault
+	warnings []schema.Problem // in the files that it changes
 	plan     state.Plan
 	vetoes   []plan.Veto
 	clashes  []plan.Clash
@@ -147,6 +148,7 @@ func (l *loop) planPull(p *pull) bool {
 	p.problems = slices.DeleteFunc(decided.problems, func(x schema.Problem) bool {
 		return l.hasProblem(x) && !l.changes(p.files, x.Position.File) && (x.Service != "" || !decided.frozen) // what stops everything is worth saying again
 	})
+	p.warnings = slices.DeleteFunc(slices.Clone(p.loaded.Warnings), func(x schema.Problem) bool { return !l.changes(p.files, x.Position.File) })
 	desired, keys := l.overlay(decided.rendered)
 	d := plan.Diff(l.input(desired, keys), keys)
 	p.clashes, p.unknown = d.Clashes, d.Unknown

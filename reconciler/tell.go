@@ -62,7 +62,7 @@ func (l *loop) reviewPull(p *pull) forge.Review {
 		return r
 	}
 	r.Digest, r.Steps, r.Problems = p.plan.Digest, forge.StepsOf(p.plan.Steps), p.problems
-	r.Vetoes, r.Clashes, r.Unknown = p.vetoes, p.clashes, p.unknown
+	r.Warnings, r.Vetoes, r.Clashes, r.Unknown = p.warnings, p.vetoes, p.clashes, p.unknown
 	r.Observed = l.observedFor(p.plan.Steps)
 	return r
 }

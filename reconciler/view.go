@@ -24,7 +24,9 @@ type View struct {
 	Loaded   bool             `json:"loaded"` // false: no commit could be evaluated yet
 	Frozen   bool             `json:"frozen"` // a problem of the platform holds everything
 	Problems []schema.Problem `json:"problems"`
+	Warnings []schema.Problem `json:"warnings"`
 	Services []ServiceView    `json:"services"`
+	Waivers  []WaiverView     `json:"waivers"` // by service
 	Steps    []StepView       `json:"steps"`
 	Vetoes   []plan.Veto      `json:"vetoes"`
 	Pending  string           `json:"pending"` // the digest that applies what waits for a person; empty: nothing does
@@ -51,6 +53,12 @@ type ServiceView struct {
 	Since    time.Time         `json:"since,omitzero"`
 	Linger   []schema.Hostname `json:"linger,omitempty"`
 	Refused  string            `json:"refused,omitempty"` // what Envoy said of content that it refused
+}
+
+// WaiverView is one exception from a rule that is in force.
+type WaiverView struct {
+	Service schema.ServiceID `json:"service"`
+	schema.Waiver
 }
 
 // StepView is a pending step and where it stands.
@@ -95,7 +103,7 @@ func (r *Reconciler) View() *View {
 func (l *loop) show(now time.Time) {
 	v := &View{
 		At: now, Commit: l.tip.Hash, Subject: l.tip.Subject, Author: l.tip.Author, Tree: l.tree, Loaded: l.loaded, Frozen: l.frozen,
-		Problems: l.problems, Vetoes: l.vetoes, Source: text(l.sourceError), Forge: text(l.forgeError), Drifts: slices.Clone(l.drifts),
+		Problems: l.problems, Warnings: l.warnings, Vetoes: l.vetoes, Source: text(l.sourceError), Forge: text(l.forgeError), Drifts: slices.Clone(l.drifts),
 	}
 	slices.Reverse(v.Drifts)
 	for _, s := range l.sortedSteps() {
@@ -106,6 +114,11 @@ func (l *loop) show(now time.Time) {
 		v.Deletes = max(v.Deletes, veto.Deletes)
 	}
 	v.Services = l.showServices()
+	for _, s := range l.edge.Services {
+		for _, w := range s.Waivers {
+			v.Waivers = append(v.Waivers, WaiverView{s.ID, w})
+		}
+	}
 	v.Zones = l.showZones()
 	v.Pulls, v.Merged = l.showPulls()
 	l.view.Store(v)

@@ -33,6 +33,7 @@ var layers = map[string][]string{
 	"reconciler/state/sqlite": {"reconciler/state"},
 	"reconciler/audit":        {"render/resource", "reconciler/state"},
 	"reconciler/source":       {"reconciler/secret"},
+	"reconciler/shelf":        {},
 	"reconciler/jail":         {"schema", "schema/load"},
 	"reconciler/xds":          {"schema", "render/envoy"},
 	"reconciler/aws/route53":  {"schema", "render/resource", "render/dns", "reconciler/plan"},

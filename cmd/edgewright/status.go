@@ -73,6 +73,9 @@ func tellStatus(out io.Writer, s web.Status) error {
 	for _, p := range s.Problems {
 		fmt.Fprintln(out, "problem:", p)
 	}
+	for _, p := range s.Warnings {
+		fmt.Fprintln(out, "warning:", p)
+	}
 	for _, fault := range []string{s.Source, s.Forge} {
 		if fault != "" {
 			fmt.Fprintln(out, "unreachable:", fault)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -25,6 +26,9 @@ func validateCommand() *cobra.Command {
 				return answerProblemsJSON(cmd, commit)
 			}
 			tellProblems(cmd.ErrOrStderr(), commit.Problems)
+			for _, p := range commit.Warnings {
+				fmt.Fprintln(cmd.ErrOrStderr(), "warning: "+schema.Format(p))
+			}
 			fmt.Fprintln(cmd.OutOrStdout(), verdict(commit))
 			return refusedBy(commit.Problems)
 		},
@@ -37,7 +41,8 @@ func answerProblemsJSON(cmd *cobra.Command, commit load.Commit) error {
 	err := writeJSON(cmd.OutOrStdout(), struct {
 		Services int              `json:"services"`
 		Problems []schema.Problem `json:"problems"`
-	}{len(services(commit)), commit.Problems})
+		Warnings []schema.Problem `json:"warnings"`
+	}{len(services(commit)), append([]schema.Problem{}, commit.Problems...), append([]schema.Problem{}, commit.Warnings...)})
 	if err != nil {
 		return err
 	}
@@ -86,5 +91,8 @@ func loadFolder(ctx context.Context, dir string) (load.Commit, error) {
 	}
 	evaluator := newEvaluator(nil)
 	defer evaluator.Close()
-	return (&load.Loader{Evaluator: evaluator}).Load(ctx, files)
+	return (&load.Loader{Evaluator: evaluator, Today: today}).Load(ctx, files)
 }
+
+// today is the day on which waivers and deprecated fields end, here.
+func today() schema.Date { return schema.DateOf(time.Now()) }

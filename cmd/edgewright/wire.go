@@ -27,6 +27,7 @@ import (
 	"github.com/edgewright/edgewright/reconciler/forge/github"
 	"github.com/edgewright/edgewright/reconciler/jail"
 	"github.com/edgewright/edgewright/reconciler/secret"
+	"github.com/edgewright/edgewright/reconciler/shelf"
 	"github.com/edgewright/edgewright/reconciler/source"
 	"github.com/edgewright/edgewright/reconciler/state/sqlite"
 	"github.com/edgewright/edgewright/reconciler/web"
@@ -90,9 +91,13 @@ func wire(ctx context.Context, s settings, log *slog.Logger) (d *daemon, err err
 	if err != nil {
 		return d, fmt.Errorf("configure AWS: %w", err)
 	}
+	evaluations, err := shelf.Open(filepath.Join(s.State, "evaluations"), time.Now(), log)
+	if err != nil {
+		return d, err
+	}
 	proxies := xds.New(log, time.Now)
 	d.reconciler = reconciler.New(reconciler.Config{
-		Log: log, Now: time.Now, Repository: repository{d.mirror}, Loader: &load.Loader{Evaluator: d.evaluator},
+		Log: log, Now: time.Now, Repository: repository{d.mirror}, Loader: &load.Loader{Evaluator: d.evaluator, Cache: evaluations, Today: today},
 		Provider: route53.New(aws), Proxies: proxies, Forge: forge, Books: reconciler.BooksOf(d.store), Metrics: reconciler.NewMetrics(registry),
 		Every: reconciler.Every{Poll: s.Poll, Observe: s.Observe, Settle: s.Settle}, StatusURL: s.StatusURL,
 	})

@@ -43,6 +43,7 @@ const (
 	blastAt
 	slowAt
 	findingsAt
+	warningsAt
 	heldAt
 	driftAt
 	stepsAt
@@ -68,6 +69,7 @@ func (r Review) body(most int) string {
 	p.fill(identityAt, 3_000, func(n int) string { return r.writeIdentity(in, n) })
 	p.fill(slowAt, 500, func(int) string { return bullets("Slow or irreversible", r.slow(), 500) })
 	p.fill(findingsAt, 14_000, func(n int) string { return bullets("Problems", findings(r.Problems, in), n) })
+	p.fill(warningsAt, min(4_000, p.left/3), func(n int) string { return bullets("Warnings", findings(r.Warnings, in), n) })
 	p.fill(deletesAt, p.left-9_000, func(n int) string { return r.writeDeletes(n) })
 	p.fill(blastAt, min(8_000, p.left/2), func(n int) string { return bullets("Host names touched", r.blast(in), n) })
 	p.fill(heldAt, min(3_000, p.left/3), func(n int) string { return bullets("Held at their last good", r.heldLines(in), n) })

@@ -38,6 +38,7 @@ type Review struct {
 	Commit   string // of the branch, once merged
 	Steps    []Step
 	Problems []schema.Problem
+	Warnings []schema.Problem // they hold nobody
 	Vetoes   []plan.Veto
 	Clashes  []plan.Clash
 	Unknown  []resource.Key

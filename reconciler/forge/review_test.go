@@ -91,6 +91,7 @@ func cases() map[string]Review {
 		"content-only":  planned(content),
 		"drift":         planned(drifted),
 		"problems": with(planned(), func(r *Review) {
+			r.Warnings = []schema.Problem{{Code: "backend/unused", Position: schema.Position{File: "services/a/b.cue", Line: 2, Column: 3}, Message: "no route forwards to backend x", Hint: "forward to it, or remove it", Service: "b"}}
 			r.Problems = []schema.Problem{problem(14, "backend wbe is not declared"), problem(3, "host name jira.example.com is taken by jira-old")}
 			r.Held = []Held{{"jira-web", "services/jira/jira-web.cue:14:9: backend wbe is not declared"}}
 		}),

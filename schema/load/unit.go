@@ -92,10 +92,28 @@ func sorted(files []File, looks func(File) look) *tree {
 			t.packages[folder] = append(t.packages[folder], f)
 		}
 	}
+	t.compareCases(files)
 	for _, files := range t.packages {
 		slices.SortFunc(files, func(a, b File) int { return cmp.Compare(a.Path, b.Path) })
 	}
 	return t
+}
+
+// compareCases finds files that are one file on the machine of somebody whose file system does not tell cases apart.
+func (t *tree) compareCases(files []File) {
+	seen := make(map[string]string, len(files))
+	for _, f := range files {
+		low := strings.ToLower(f.Path)
+		other, twice := seen[low]
+		seen[low] = f.Path
+		if !twice || other == f.Path {
+			continue
+		}
+		id, _ := ServiceOf(f.Path)
+		t.problems = append(t.problems, schema.Problem{Code: "file/case", Service: id, Position: schema.Position{File: printable(f.Path), Line: 1, Column: 1},
+			Message: "the name of this file differs from " + printable(other) + " only in case", Hint: "rename one of the two: where cases are not told apart, one takes the other's place",
+			Also: []schema.Position{{File: printable(other), Line: 1, Column: 1}}})
+	}
 }
 
 // readModule learns how the packages of the repository are named in imports.

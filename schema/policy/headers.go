@@ -26,6 +26,9 @@ func (j *judgement) checkEdit(at string, e schema.HeaderEdit) {
 }
 
 func (j *judgement) checkEditName(at, name string) {
+	if j.service != nil && strings.HasPrefix(j.service.Source.Find(at).File, "platform/") {
+		return // a default: told to the platform
+	}
 	if reserved(name) {
 		j.problem("header/reserved", at, fmt.Sprintf("header %s cannot be edited", name), "host and the names beginning with : or x-edgewright- belong to the edge")
 	}

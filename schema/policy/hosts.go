@@ -57,23 +57,29 @@ func (j *judgement) checkProtected(at string, h schema.Hostname) {
 // checkWildcard finds the names of other teams that a wildcard takes requests for: those that they hold are safe, for the exact name
 // wins, but whatever else is asked for in their domain comes here.
 func (j *judgement) checkWildcard(at string, h schema.Hostname) {
-	const hint = "list the names one by one, or take a wildcard in a domain that no other team has a part of"
-	var teams []schema.TeamID
-	for _, t := range j.platform.Teams {
-		i := slices.IndexFunc(t.Domains, func(d schema.Hostname) bool { return d != plain(h) && d.Within(plain(h)) })
-		if t.ID == j.service.Owner.Team || i < 0 {
-			continue
+	var whose []string
+	var also []schema.Position
+	teams := map[schema.TeamID]bool{j.service.Owner.Team: true}
+	add := func(name schema.Hostname, team schema.TeamID, p schema.Position) {
+		if !teams[team] {
+			teams[team], whose, also = true, append(whose, fmt.Sprintf("%s of team %s", name, team)), append(also, p)
 		}
-		teams = append(teams, t.ID)
-		j.problem("host/wildcard", at, fmt.Sprintf("%s swallows the names below %s, which is a domain of team %s", h, t.Domains[i], t.ID), hint, j.platform.Source.Find(fmt.Sprintf("teams.%s.domains[%d]", t.ID, i)))
+	}
+	for _, t := range j.platform.Teams {
+		for i, d := range t.Domains {
+			if d != plain(h) && d.Within(plain(h)) {
+				add(d, t.ID, j.platform.Source.Find(fmt.Sprintf("teams.%s.domains[%d]", t.ID, i)))
+			}
+		}
 	}
 	for _, name := range j.below(h) {
 		for _, other := range j.index.holders[name] {
-			if team := j.look(other).Owner.Team; team != j.service.Owner.Team && !slices.Contains(teams, team) {
-				teams = append(teams, team)
-				j.problem("host/wildcard", at, fmt.Sprintf("%s lies above %s of team %s: requests for misspelt and for future names of that team come here", h, name, team), hint, other.Source.Find("hosts"))
-			}
+			add(name, j.look(other).Owner.Team, other.Source.Find("hosts"))
 		}
+	}
+	if len(whose) > 0 {
+		j.problem("host/wildcard", at, fmt.Sprintf("%s takes the requests for names that nobody has declared at and below %s", h, strings.Join(whose, ", ")),
+			"list the names one by one, or take a wildcard in a domain that no other team has a part of", also...)
 	}
 }
 

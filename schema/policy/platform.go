@@ -31,12 +31,12 @@ func (j *judgement) judgePlatform() {
 	}
 	for i, id := range p.Approvers {
 		if _, is := p.Team(id); !is {
-			j.problem("platform/approver", fmt.Sprintf("approvers[%d]", i), fmt.Sprintf("approvers names %s, which is no team", id), "teams here: "+known(p.Teams, func(t schema.Team) string { return string(t.ID) }))
+			j.problem("platform/approver", fmt.Sprintf("approvers[%d]", i), fmt.Sprintf("approvers names %s, which is no team", id), meant(id, j.teams(), "teams here: "+join(j.teams())))
 		}
 	}
 	for _, code := range slices.Sorted(maps.Keys(p.Rules)) {
 		if !slices.Contains(Waivable, code) {
-			j.problem("platform/rule", "rules."+string(code), fmt.Sprintf("%s is no rule that can be a warning or switched off", code), "those that can be are "+join(Waivable))
+			j.problem("platform/rule", "rules."+string(code), fmt.Sprintf("%s is no rule that can be a warning or switched off", code), meant(code, Waivable, "those that can be are "+join(Waivable)))
 		}
 	}
 	j.judgeDefaults(p.Defaults)
@@ -69,12 +69,12 @@ func (j *judgement) judgeDefaults(d schema.DefaultsOf) {
 	for _, id := range slices.Sorted(maps.Keys(d.Fleet)) {
 		j.judgeDefault(fleet+"."+string(id), d.Fleet[id])
 		if _, is := j.platform.Fleet(id); !is {
-			j.problem("platform/defaults", fleet+"."+string(id), fmt.Sprintf("there are defaults for fleet %s, which is not declared", id), "fleets here: "+known(j.platform.Fleets, func(f schema.Fleet) string { return string(f.ID) }))
+			j.problem("platform/defaults", fleet+"."+string(id), fmt.Sprintf("there are defaults for fleet %s, which is not declared", id), "fleets here: "+join(j.fleets()))
 		}
 	}
 	if d.All.Tier != "" {
 		if _, is := d.Tier[d.All.Tier]; !is {
-			j.problem("platform/defaults", all+".tier", fmt.Sprintf("there is no tier %s", d.All.Tier), "tiers are declared at defaults.tier: "+keys(d.Tier))
+			j.problem("platform/defaults", all+".tier", fmt.Sprintf("there is no tier %s", d.All.Tier), "tiers are declared at defaults.tier: "+join(j.tiers()))
 		}
 	}
 }
@@ -89,7 +89,7 @@ func (j *judgement) judgeDefault(at string, d schema.Defaults, chooses ...string
 	}
 	if d.Fleet != "" {
 		if _, is := j.platform.Fleet(d.Fleet); !is {
-			j.problem("platform/defaults", at+".fleet", fmt.Sprintf("there is no fleet %s", d.Fleet), "fleets here: "+known(j.platform.Fleets, func(f schema.Fleet) string { return string(f.ID) }))
+			j.problem("platform/defaults", at+".fleet", fmt.Sprintf("there is no fleet %s", d.Fleet), "fleets here: "+join(j.fleets()))
 		}
 	}
 	if r := d.Forward.Retries; r != nil && len(r.On) == 0 {

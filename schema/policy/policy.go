@@ -6,6 +6,7 @@ package policy
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -91,7 +92,7 @@ func (j *judgement) judgeService() {
 func (j *judgement) checkOwner() {
 	s := j.service
 	if _, is := j.platform.Team(s.Owner.Team); !is {
-		j.problem("owner/team", "owner.team", fmt.Sprintf("there is no team %s", s.Owner.Team), "teams are declared in platform/: "+known(j.platform.Teams, func(t schema.Team) string { return string(t.ID) }))
+		j.problem("owner/team", "owner.team", fmt.Sprintf("there is no team %s", s.Owner.Team), meant(s.Owner.Team, j.teams(), "teams are declared in platform/: "+join(j.teams())))
 		return
 	}
 	if s.Owner.OnCall == "" && s.Exposure == schema.Public {
@@ -104,19 +105,19 @@ func (j *judgement) checkFleet() {
 	s := j.service
 	if s.Tier != "" {
 		if _, is := j.platform.Defaults.Tier[s.Tier]; !is {
-			j.problem("service/tier", "tier", fmt.Sprintf("there is no tier %s", s.Tier), "tiers are declared in platform/, at defaults.tier: "+keys(j.platform.Defaults.Tier))
+			j.problem("service/tier", "tier", fmt.Sprintf("there is no tier %s", s.Tier), meant(s.Tier, j.tiers(), "tiers are declared in platform/, at defaults.tier: "+join(j.tiers())))
 		}
 	}
 	if s.Exposure == "" {
 		j.problem("service/exposure", "exposure", "exposure is missing, and the platform has no default for it", `write exposure: "internal", or "public"`)
 	}
 	if s.Fleet == "" {
-		j.problem("service/fleet", "fleet", "fleet is missing, and the platform has no default for it", "fleets are declared in platform/: "+known(j.platform.Fleets, func(f schema.Fleet) string { return string(f.ID) }))
+		j.problem("service/fleet", "fleet", "fleet is missing, and the platform has no default for it", "fleets are declared in platform/: "+join(j.fleets()))
 		return
 	}
 	fleet, is := j.platform.Fleet(s.Fleet)
 	if !is {
-		j.problem("fleet/unknown", "fleet", fmt.Sprintf("there is no fleet %s", s.Fleet), "fleets are declared in platform/: "+known(j.platform.Fleets, func(f schema.Fleet) string { return string(f.ID) }))
+		j.problem("fleet/unknown", "fleet", fmt.Sprintf("there is no fleet %s", s.Fleet), meant(s.Fleet, j.fleets(), "fleets are declared in platform/: "+join(j.fleets())))
 		return
 	}
 	if _, listens := fleet.Listener(s.Exposure); !listens && len(fleet.Listeners) > 0 && s.Exposure != "" { // a fleet without any is told once
@@ -124,26 +125,45 @@ func (j *judgement) checkFleet() {
 	}
 }
 
-func known[T any](items []T, name func(T) string) string {
-	var names []string
-	for _, item := range items {
-		names = append(names, name(item))
-	}
-	if len(names) == 0 {
-		return "none so far"
-	}
-	return strings.Join(names, ", ")
+func (j *judgement) teams() []schema.TeamID {
+	return names(j.platform.Teams, func(t schema.Team) schema.TeamID { return t.ID })
 }
 
-func keys[K ~string, V any](m map[K]V) string {
-	var names []string
-	for name := range m {
-		names = append(names, string(name))
+func (j *judgement) fleets() []schema.FleetID {
+	return names(j.platform.Fleets, func(f schema.Fleet) schema.FleetID { return f.ID })
+}
+
+func (j *judgement) tiers() []schema.TierID {
+	return slices.Sorted(maps.Keys(j.platform.Defaults.Tier))
+}
+
+// meant is a hint that begins with the name that is likely meant.
+func meant[T ~string](wrong T, names []T, hint string) string {
+	all := make([]string, len(names))
+	for i, name := range names {
+		all[i] = string(name)
 	}
-	slices.Sort(names)
-	return known(names, func(name string) string { return name })
+	if near := schema.Nearest(string(wrong), all); near != "" {
+		return "did you mean " + near + "? " + hint
+	}
+	return hint
+}
+
+func names[T any, K ~string](items []T, name func(T) K) []K {
+	out := make([]K, len(items))
+	for i, item := range items {
+		out[i] = name(item)
+	}
+	return out
 }
 
 func join[T ~string](names []T) string {
-	return known(names, func(name T) string { return string(name) })
+	if len(names) == 0 {
+		return "none so far"
+	}
+	all := make([]string, len(names))
+	for i, name := range names {
+		all[i] = string(name)
+	}
+	return strings.Join(all, ", ")
 }

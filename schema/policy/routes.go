@@ -42,7 +42,7 @@ func (j *judgement) checkRoutes() {
 func (j *judgement) checkBudget() {
 	routes, regexes := orElse(j.platform.Limits.Routes, maxRoutes), orElse(j.platform.Limits.Regexes, maxRegexes)
 	if n := len(j.service.Routes); n > routes {
-		j.problem("budget/routes", "routes", fmt.Sprintf("a service has at most %d routes, this one has %d", routes, n), "join routes that do the same, or split the service")
+		j.problem("budget/routes", "routes", fmt.Sprintf("this service has %d routes, more than the limit of %d", n, routes), "join routes that do the same, or split the service")
 	}
 	n := 0
 	for _, r := range j.service.Routes {
@@ -51,7 +51,7 @@ func (j *judgement) checkBudget() {
 		}
 	}
 	if n > regexes {
-		j.problem("budget/regexes", "routes", fmt.Sprintf("a service has at most %d regular expressions, this one has %d", regexes, n), "match prefixes: they are found at once, regexes are tried one after the other")
+		j.problem("budget/regexes", "routes", fmt.Sprintf("this service has %d regular expressions, more than the limit of %d", n, regexes), "match prefixes: they are found at once, regexes are tried one after the other")
 	}
 }
 
@@ -108,10 +108,11 @@ func (j *judgement) checkForward(at string, f schema.Forward) {
 	}
 	sum := 0
 	var seen []schema.BackendID
+	backends := names(j.service.Backends, func(b schema.Backend) schema.BackendID { return b.ID })
 	for i, d := range f.To {
 		where := fmt.Sprintf("%s.to[%d].backend", at, i)
 		if _, is := j.service.Backend(d.Backend); !is {
-			j.problem("route/backend", where, fmt.Sprintf("there is no backend %s", d.Backend), "backends of this service: "+known(j.service.Backends, func(b schema.Backend) string { return string(b.ID) }))
+			j.problem("route/backend", where, fmt.Sprintf("there is no backend %s", d.Backend), meant(d.Backend, backends, "backends of this service: "+join(backends)))
 		}
 		if slices.Contains(seen, d.Backend) {
 			j.problem("route/backend", where, fmt.Sprintf("backend %s is listed twice", d.Backend), "give it the sum of both weights")

@@ -57,9 +57,9 @@ func (j *judgement) checkWaivers() {
 		}
 		switch {
 		case !slices.Contains(Waivable, w.Rule) && w.Rule != Opened:
-			j.problem("waiver/rule", at+".rule", fmt.Sprintf("%s is no rule that can be waived", w.Rule), "those that can be are "+join(Waivable)+" and "+string(Opened))
+			j.problem("waiver/rule", at+".rule", fmt.Sprintf("%s is no rule that can be waived", w.Rule), meant(w.Rule, append(Waivable[:len(Waivable):len(Waivable)], Opened), "those that can be are "+join(Waivable)+" and "+string(Opened)))
 		case !slices.Contains(j.platform.Approvers, w.Approver):
-			j.problem("waiver/approver", at+".approver", fmt.Sprintf("%s may not approve waivers", w.Approver), "approvers are listed in platform/: "+join(j.platform.Approvers))
+			j.problem("waiver/approver", at+".approver", fmt.Sprintf("%s may not approve waivers", w.Approver), meant(w.Approver, j.platform.Approvers, "approvers are listed in platform/: "+join(j.platform.Approvers)))
 		case left > longestWaiver:
 			j.problem("waiver/expiry", at+".expires", fmt.Sprintf("this waiver would hold for %d days: at most %d are allowed", left, longestWaiver), "choose an earlier day; it can be renewed")
 		case w.Rule == Opened:
@@ -80,7 +80,7 @@ func (j *judgement) checkDeprecated() {
 	}
 	for _, path := range slices.Sorted(maps.Keys(j.service.Source.At)) {
 		d, is := j.platform.Deprecated[generic(path)]
-		if !is || !strings.HasPrefix(j.service.Source.At[path].File, "services/") {
+		if !is || strings.HasSuffix(path, "]") || !strings.HasPrefix(j.service.Source.At[path].File, "services/") {
 			continue
 		}
 		if !j.today.IsZero() && j.today.DaysUntil(d.Until) < 0 {
