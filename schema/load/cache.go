@@ -25,26 +25,26 @@ type Cache interface {
 const batch = 128
 
 // evaluateOthers fills in the results of units that are not literal, from the cache where it has them.
-func (l *Loader) evaluateOthers(ctx context.Context, units []Unit, others []int, results []Result) error {
-	open := make([]int, 0, len(others))
-	for _, i := range others {
-		if !l.cached(units[i], &results[i]) {
-			open = append(open, i)
+func (l *Loader) evaluateOthers(ctx context.Context, jobs []*job) error {
+	open := make([]*job, 0, len(jobs))
+	for _, j := range jobs {
+		if !l.cached(j) {
+			open = append(open, j)
 		}
 	}
 	for done := 0; done < len(open); {
 		now := open[done:min(done+batch, len(open))]
-		send := make([]Unit, len(now))
-		for n, i := range now {
-			send[n] = units[i]
+		units := make([]Unit, len(now))
+		for n, j := range now {
+			units[n] = j.unit
 		}
-		evaluated, err := l.Evaluator.Evaluate(ctx, send)
+		evaluated, err := l.Evaluator.Evaluate(ctx, units)
 		if err != nil {
 			return err
 		}
-		for n, i := range now {
-			results[i] = evaluated[n]
-			l.cache(units[i], evaluated[n])
+		for n, j := range now {
+			j.result = evaluated[n]
+			l.cache(j)
 		}
 		if done += len(now); l.Progress != nil {
 			l.Progress(done, len(open))
@@ -53,27 +53,32 @@ func (l *Loader) evaluateOthers(ctx context.Context, units []Unit, others []int,
 	return nil
 }
 
-func (l *Loader) cached(u Unit, into *Result) bool {
+func (l *Loader) cached(j *job) bool {
 	if l.Cache == nil {
 		return false
 	}
-	data, there := l.Cache.Get(u.key())
-	return there && json.Unmarshal(data, into) == nil
+	data, there := l.Cache.Get(j.unit.key())
+	var r Result
+	if !there || json.Unmarshal(data, &r) != nil {
+		return false
+	}
+	j.result = r
+	return true
 }
 
 // cache keeps a result, but for one that a limit made: another day the machine may do better.
-func (l *Loader) cache(u Unit, r Result) {
-	if l.Cache == nil || slices.ContainsFunc(r.Problems, func(p schema.Problem) bool { return strings.HasPrefix(string(p.Code), "limit/") }) {
+func (l *Loader) cache(j *job) {
+	if l.Cache == nil || slices.ContainsFunc(j.result.Problems, func(p schema.Problem) bool { return strings.HasPrefix(string(p.Code), "limit/") }) {
 		return
 	}
-	if data, err := json.Marshal(r); err == nil {
-		l.Cache.Put(u.key(), data)
+	if data, err := json.Marshal(j.result); err == nil {
+		l.Cache.Put(j.unit.key(), data)
 	}
 }
 
 // key names a unit together with what evaluates it.
 func (u Unit) key() string {
-	sum := sha256.Sum256([]byte(evaluatorVersion() + "\x00" + u.identity()))
+	sum := sha256.Sum256([]byte(evaluatorVersion() + "\x00" + u.identity().String()))
 	return hex.EncodeToString(sum[:])
 }
 

@@ -14,17 +14,18 @@ import (
 type known struct {
 	Result
 	completed schema.Service
+	platform  string // its revision
 }
 
 // join puts the results of all units of a commit together. It returns what was declared, and the units' own problems.
-func (l *Loader) join(files []File, names []string, results []*known) (schema.Edge, []schema.Problem) {
+func (l *Loader) join(files []File, names []identity, results []*known) (schema.Edge, []schema.Problem) {
 	var problems []schema.Problem
 	platform, revision := partial{}, sha256.New()
 	for i, r := range results {
 		problems = append(problems, r.told()...)
 		if r.Platform != nil {
 			platform.add(*r.Platform, r.Source)
-			revision.Write([]byte(names[i]))
+			revision.Write([]byte(names[i].String()))
 		}
 	}
 	problems = append(problems, platform.problems...)
@@ -32,18 +33,26 @@ func (l *Loader) join(files []File, names []string, results []*known) (schema.Ed
 		problems = append(problems, schema.Problem{Code: "platform/none", Position: schema.Position{File: "platform", Line: 1, Column: 1},
 			Message: "there is no platform/ here: nothing says which teams, fleets and zones there are", Hint: "name the root of an edge-config checkout"})
 	}
-	edge := schema.Edge{Platform: platform.whole, Services: make([]schema.Service, 0, len(results))}
+	edge := schema.Edge{Platform: platform.whole}
 	edge.Platform.Revision = hex.EncodeToString(revision.Sum(nil)[:8])
-	l.mu.Lock()
+	order := make([]int, 0, len(results))
 	for i, r := range results {
 		if r.Service != nil {
-			edge.Services = append(edge.Services, r.complete(edge.Platform, names[i]))
+			order = append(order, i)
 		}
 	}
-	l.mu.Unlock()
-	slices.SortFunc(edge.Services, func(a, b schema.Service) int {
-		return cmp.Or(cmp.Compare(a.ID, b.ID), cmp.Compare(a.Source.File, b.Source.File))
+	slices.SortFunc(order, func(a, b int) int {
+		if c := cmp.Compare(results[a].Service.ID, results[b].Service.ID); c != 0 {
+			return c
+		}
+		return cmp.Compare(results[a].Source.File, results[b].Source.File)
 	})
+	edge.Services = make([]schema.Service, len(order))
+	l.mu.Lock()
+	for n, i := range order {
+		edge.Services[n] = results[i].complete(edge.Platform, names[i])
+	}
+	l.mu.Unlock()
 	return edge, append(problems, dropTwins(&edge)...)
 }
 
@@ -60,12 +69,12 @@ func (k *known) told() []schema.Problem {
 }
 
 // complete is the service with the platform's defaults.
-func (k *known) complete(p schema.Platform, name string) schema.Service {
-	if revision := p.Revision + " " + name; k.completed.Revision != revision {
+func (k *known) complete(p schema.Platform, name identity) schema.Service {
+	if k.platform != p.Revision {
 		s := *k.Service
 		s.Source = k.Source
-		k.completed = p.Complete(s)
-		k.completed.Revision = revision
+		k.completed, k.platform = p.Complete(s), p.Revision
+		k.completed.Revision = p.Revision + " " + name.String()
 	}
 	return k.completed
 }

@@ -26,8 +26,8 @@ type Loader struct {
 	rules  policy.Checker
 
 	mu     sync.Mutex
-	known  map[string]*known // by identity of the unit
-	looked map[string]look   // by identity of the file
+	known  map[identity]*known // of the unit
+	looked map[identity]look   // of the file
 }
 
 // slack is how many results beyond those of the last commit are kept: for pulls and for what is put back.
@@ -37,23 +37,17 @@ const slack = 2000
 // that nothing could be evaluated.
 func (l *Loader) Load(ctx context.Context, files []File) (Commit, error) {
 	t := sorted(files, l.look)
-	units := t.libraries()
-	for _, f := range t.declarations {
-		units = append(units, t.unit(f))
-	}
-	names := make([]string, len(units))
-	for i, u := range units {
-		names[i] = u.identity()
-	}
-	results, err := l.results(ctx, units, names)
+	names, results, err := l.results(ctx, t)
 	if err != nil {
 		return Commit{}, fmt.Errorf("evaluate declarations: %w", err)
 	}
 	edge, problems := l.join(files, names, results)
 	c := Commit{Edge: edge, Problems: append(problems, t.problems...)}
-	for i, r := range results {
-		if declared, _ := ServiceOf(units[i].Path()); r.Service == nil && declared != "" {
-			c.Unread = append(c.Unread, units[i].Files[0])
+	for i, f := range t.declarations {
+		if results[i].Service == nil {
+			if id, _ := ServiceOf(f.Path); id != "" {
+				c.Unread = append(c.Unread, f)
+			}
 		}
 	}
 	if !slices.ContainsFunc(c.Problems, schema.Problem.OfPlatform) {
@@ -75,52 +69,74 @@ func (l *Loader) today() schema.Date {
 	return l.Today()
 }
 
-// results are remembered, or evaluated.
-func (l *Loader) results(ctx context.Context, units []Unit, names []string) ([]*known, error) {
-	results := make([]*known, len(units))
-	var missing []int
-	l.mu.Lock()
-	for i, name := range names {
-		if results[i] = l.known[name]; results[i] == nil {
-			missing = append(missing, i)
-		}
-	}
-	l.mu.Unlock()
-	if len(missing) == 0 {
-		return results, nil
-	}
-	evaluated := make([]Result, len(units))
-	if err := l.evaluate(ctx, units, missing, evaluated); err != nil {
-		return nil, err
-	}
-	for _, i := range missing {
-		evaluated[i].Library = units[i].library // also of one whose evaluation was given up
-		results[i] = &known{Result: evaluated[i]}
-	}
-	l.keep(names, results)
-	return results, nil
+// job is a unit that has to be evaluated, and what became of it.
+type job struct {
+	at     int // among the names and results
+	unit   Unit
+	result Result
 }
 
-// evaluate fills in the results of some of the units.
-func (l *Loader) evaluate(ctx context.Context, units []Unit, missing []int, results []Result) error {
+// results are remembered, or evaluated: those of the declarations in their order, then those of the libraries.
+func (l *Loader) results(ctx context.Context, t *tree) ([]identity, []*known, error) {
+	libraries := t.libraries()
+	n := len(t.declarations)
+	names, results := make([]identity, n+len(libraries)), make([]*known, n+len(libraries))
+	l.mu.Lock()
+	for i := range t.declarations { // what is remembered by its file alone is literal: there is no need to look at it
+		names[i] = t.declarations[i].identity()
+		results[i] = l.known[names[i]]
+	}
+	l.mu.Unlock()
+	var jobs []*job
+	for i := range results {
+		if results[i] != nil {
+			continue
+		}
+		var u Unit
+		if i < n {
+			u = t.unit(t.declarations[i])
+		} else {
+			u = libraries[i-n]
+		}
+		names[i] = u.identity()
+		l.mu.Lock()
+		results[i] = l.known[names[i]]
+		l.mu.Unlock()
+		if results[i] == nil {
+			jobs = append(jobs, &job{at: i, unit: u})
+		}
+	}
+	if err := l.evaluate(ctx, jobs); err != nil {
+		return nil, nil, err
+	}
+	for _, j := range jobs {
+		j.result.Library = j.unit.library // also of one whose evaluation was given up
+		results[j.at] = &known{Result: j.result}
+	}
+	l.keep(names, results, jobs)
+	return names, results, nil
+}
+
+// evaluate fills in the results of jobs.
+func (l *Loader) evaluate(ctx context.Context, jobs []*job) error {
 	l.once.Do(func() { l.schema, l.err = Compile() })
 	if l.err != nil {
 		return l.err
 	}
-	var literal, others []int
-	for _, i := range missing {
-		if units[i].literal {
-			literal = append(literal, i)
+	var literal, others []*job
+	for _, j := range jobs {
+		if j.unit.literal {
+			literal = append(literal, j)
 		} else {
-			others = append(others, i)
+			others = append(others, j)
 		}
 	}
 	group, within := errgroup.WithContext(ctx)
-	group.Go(func() error { return l.evaluateOthers(within, units, others, results) })
+	group.Go(func() error { return l.evaluateOthers(within, others) })
 	for worker, workers := 0, runtime.GOMAXPROCS(0); worker < workers; worker++ {
 		group.Go(func() error {
 			for n := worker; n < len(literal) && within.Err() == nil; n += workers {
-				results[literal[n]] = l.schema.Evaluate(units[literal[n]])
+				literal[n].result = l.schema.Evaluate(literal[n].unit)
 			}
 			return nil
 		})
@@ -144,21 +160,27 @@ func (l *Loader) look(f File) look {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.looked == nil || len(l.looked) > 2*len(l.known)+slack {
-		l.looked = map[string]look{}
+		l.looked = map[identity]look{}
 	}
 	l.looked[name] = known
 	return known
 }
 
-// keep remembers the results, and forgets others once there are too many.
-func (l *Loader) keep(names []string, results []*known) {
+// keep remembers the results of jobs, and forgets what this commit does not need once there is too much of it.
+func (l *Loader) keep(names []identity, results []*known, jobs []*job) {
+	if len(jobs) == 0 {
+		return
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.known == nil || len(l.known) > 2*len(names)+slack {
-		l.known = make(map[string]*known, len(names))
+		l.known = make(map[identity]*known, len(names))
+		for i, name := range names {
+			l.known[name] = results[i]
+		}
 	}
-	for i, name := range names {
-		l.known[name] = results[i]
+	for _, j := range jobs {
+		l.known[names[j.at]] = results[j.at]
 	}
 }
 

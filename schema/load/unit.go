@@ -70,7 +70,7 @@ func lookAt(f File) look {
 }
 
 func sorted(files []File, looks func(File) look) *tree {
-	t := &tree{shared: map[string]File{}, packages: map[string][]File{}, looks: looks}
+	t := &tree{shared: map[string]File{}, packages: map[string][]File{}, looks: looks, declarations: make([]File, 0, len(files))}
 	for _, f := range files {
 		folder, name := path.Split(f.Path)
 		folder = strings.TrimSuffix(folder, "/")
@@ -208,19 +208,24 @@ func (t *tree) packageOf(name string) []File {
 	return t.packages[folder]
 }
 
+// identity names what means the same wherever it is found.
+type identity struct{ path, content string }
+
+func (i identity) String() string { return i.path + "\x00" + i.content }
+
 // identity is the same for units that mean the same.
-func (u Unit) identity() string {
+func (u Unit) identity() identity {
 	if u.literal {
 		return u.Files[0].identity()
 	}
 	h := sha256.New()
 	for _, f := range u.all() {
-		h.Write([]byte(f.identity() + "\x00"))
+		h.Write([]byte(f.identity().String() + "\x00"))
 	}
 	for _, name := range slices.Sorted(maps.Keys(u.Packages)) {
 		h.Write([]byte(name + "\x00"))
 	}
-	return hex.EncodeToString(h.Sum(nil)[:16])
+	return identity{u.Path(), hex.EncodeToString(h.Sum(nil)[:16])}
 }
 
 // all are the unit's files, those of its packages last.
@@ -242,7 +247,7 @@ func (u Unit) Size() int {
 }
 
 // identity is the same for files that are the same, wherever they are found.
-func (f File) identity() string { return f.Path + "\x00" + f.hash() }
+func (f File) identity() identity { return identity{f.Path, f.hash()} }
 
 func (f File) hash() string {
 	if f.Hash != "" {
