@@ -11,6 +11,7 @@ import (
 	"github.com/edgewright/edgewright/render"
 	"github.com/edgewright/edgewright/render/envoy"
 	"github.com/edgewright/edgewright/schema"
+	"github.com/edgewright/edgewright/schema/pages"
 )
 
 func explainCommand() *cobra.Command {
@@ -18,11 +19,16 @@ func explainCommand() *cobra.Command {
 	var headers []string
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:     "explain HOST/PATH",
-		Short:   "Say what the declarations in a folder do with a request, and which line says so",
-		Example: "  edgewright explain jira.acme.example/browse/EDGE-1 --method GET --header x-preview=on --dir edge-config",
-		Args:    cobra.ExactArgs(1),
+		Use:   "explain [HOST/PATH | CODE]",
+		Short: "Say what the declarations in a folder do with a request, or what a problem means",
+		Long: "With a host name and path: what the declarations in a folder do with a request, and which line says so.\n" +
+			"With a code, as it stands in brackets behind a problem: what it means, why it matters, and an example. Without either: all codes.",
+		Example: "  edgewright explain jira.acme.example/browse/EDGE-1 --method GET --header x-preview=on --dir edge-config\n  edgewright explain host/duplicate",
+		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 || pages.Code.MatchString(args[0]) {
+				return explainCode(cmd.OutOrStdout(), args)
+			}
 			commit, err := loadFolder(cmd.Context(), dir)
 			if err != nil {
 				return err

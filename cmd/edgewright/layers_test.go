@@ -22,6 +22,7 @@ var layers = map[string][]string{
 	"schema/form":             {"schema"},
 	"schema/load":             {"schema", "schema/form", "schema/policy"},
 	"schema/policy":           {"schema"},
+	"schema/pages":            {"schema"},
 	"render/resource":         {"schema"},
 	"render/dns":              {"schema"},
 	"render/envoy":            {"schema"},

@@ -71,7 +71,7 @@ func command() *cobra.Command {
 	}
 	root.AddCommand(
 		serveCommand(), validateCommand(), planCommand(), applyCommand(), renderCommand(),
-		statusCommand(), explainCommand(), demoCommand(), versionCommand(), evaluateCommand(),
+		statusCommand(), explainCommand(), showCommand(), demoCommand(), versionCommand(), evaluateCommand(),
 	)
 	return root
 }
