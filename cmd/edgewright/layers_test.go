@@ -23,6 +23,7 @@ var layers = map[string][]string{
 	"schema/load":             {"schema", "schema/form", "schema/policy"},
 	"schema/policy":           {"schema"},
 	"schema/pages":            {"schema"},
+	"schema/reference":        {"schema/form", "schema/pages"},
 	"render/resource":         {"schema"},
 	"render/dns":              {"schema"},
 	"render/envoy":            {"schema"},

@@ -89,7 +89,7 @@ func everything() *reconciler.View {
 		Problems: []schema.Problem{{Code: "host/duplicate", Position: schema.Position{File: "services/jira/web.cue", Line: 7, Column: 3},
 			Message: "the name is taken", Hint: "take another", Line: "hosts: [\"x\"]", Service: "jira-web"}},
 		Warnings: []schema.Problem{{Code: "waiver/ending", Position: schema.Position{File: "services/jira/web.cue", Line: 9}, Message: "this waiver ends soon", Service: "jira-web"}},
-		Waivers: []reconciler.WaiverView{{Service: "jira-web", Waiver: schema.Waiver{Rule: "backend/health", At: "backends.old", Reason: "it is <old>", Expires: schema.Date{Year: 2027, Month: 1, Day: 31}, Approver: "platform"}}},
+		Waivers:  []reconciler.WaiverView{{Service: "jira-web", Waiver: schema.Waiver{Rule: "backend/health", At: "backends.old", Reason: "it is <old>", Expires: schema.Date{Year: 2027, Month: 1, Day: 31}, Approver: "platform"}}},
 		Services: []reconciler.ServiceView{
 			{ID: "wiki", Team: "confluence", Fleet: "edge", Hosts: []schema.Hostname{"wiki.example.com"}, File: "services/wiki.cue", State: "converged", Commit: "feedfacefeed", Since: noon.Add(-time.Hour)},
 			{ID: "jira-web", Team: "jira", Fleet: "edge", Hosts: []schema.Hostname{"jira.example.com"}, State: "held", Why: "the name is taken", Linger: []schema.Hostname{"old.example.com"}},

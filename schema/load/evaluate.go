@@ -66,6 +66,7 @@ func (s *Schema) evaluateService(u Unit, f File, id schema.ServiceID, team schem
 	if len(problems) > 0 {
 		return r
 	}
+	r.Private = private(p)
 	prefix := "services." + string(id)
 	r.Source.At = below(p.at, prefix)
 	if faults := s.forms.Of("ID").Check(string(id)); len(faults) > 0 {
@@ -98,10 +99,25 @@ func (s *Schema) evaluatePlatform(u Unit, f File) Result {
 	if len(problems) > 0 {
 		return r
 	}
+	r.Private = private(p)
 	tree, faults, problems := s.read(u, p, cue.Path{}, s.forms.Of("Platform"), &r.Source)
 	platform, more := platformFrom(tree, r.Source, len(faults) > 0)
 	r.Platform, r.Problems = &platform, append(problems, withoutEchoes(more, faults)...)
 	return r
+}
+
+// private are the hidden fields and definitions at the top of a file.
+func private(p parsed) map[string]schema.Position {
+	var names map[string]schema.Position
+	for path, at := range p.at {
+		if (path[0] == '_' || path[0] == '#') && !strings.ContainsAny(path, ".[") {
+			if names == nil {
+				names = map[string]schema.Position{}
+			}
+			names[path] = at
+		}
+	}
+	return names
 }
 
 // evaluateLibrary judges files that others use. It declares nothing.

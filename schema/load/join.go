@@ -4,6 +4,9 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
+	"maps"
+	"path"
 	"slices"
 	"strings"
 
@@ -29,6 +32,7 @@ func (l *Loader) join(files []File, names []identity, results []*known) (schema.
 		}
 	}
 	problems = append(problems, platform.problems...)
+	problems = append(problems, comparePrivate(results)...)
 	if !slices.ContainsFunc(files, func(f File) bool { return strings.HasPrefix(f.Path, "platform/") }) {
 		problems = append(problems, schema.Problem{Code: "platform/none", Position: schema.Position{File: "platform", Line: 1, Column: 1},
 			Message: "there is no platform/ here: nothing says which teams, fleets and zones there are", Hint: "name the root of an edge-config checkout"})
@@ -54,6 +58,28 @@ func (l *Loader) join(files []File, names []identity, results []*known) (schema.
 	}
 	l.mu.Unlock()
 	return edge, append(problems, dropTwins(&edge)...)
+}
+
+// comparePrivate finds hidden fields and definitions of one name in files that lie side by side: here each file is read on its own, but
+// CUE takes a folder for one package and would join the two.
+func comparePrivate(results []*known) []schema.Problem {
+	var problems []schema.Problem
+	first := map[string]schema.Position{} // by folder and name
+	for _, r := range results {
+		for _, name := range slices.Sorted(maps.Keys(r.Private)) {
+			at, key := r.Private[name], path.Dir(r.Source.File)+" "+name
+			other, twice := first[key]
+			if !twice {
+				first[key] = at
+				continue
+			}
+			id, _ := ServiceOf(r.Source.File)
+			problems = append(problems, schema.Problem{Code: "file/private", Service: id, Position: at, Also: []schema.Position{other},
+				Message: fmt.Sprintf("%s is declared here and in %s: CUE takes the files of a folder for one", name, other.File),
+				Hint:    "rename one of the two, or declare it once, in shared.cue"})
+		}
+	}
+	return problems
 }
 
 // told are the problems of one unit.

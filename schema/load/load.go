@@ -30,6 +30,8 @@ type Result struct {
 	Source   schema.Source    `json:"source"`
 	Problems []schema.Problem `json:"problems,omitempty"`
 	Library  bool             `json:"library,omitempty"` // nothing is declared: others use it
+
+	Private map[string]schema.Position `json:"private,omitempty"` // hidden fields and definitions at the top of the declaration
 }
 
 // Evaluator evaluates units, one result per unit, in order. An error means that nothing could be evaluated; what is wrong with a

@@ -1,7 +1,6 @@
 package pages_test
 
 import (
-	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -130,15 +129,7 @@ func loaded(t *testing.T, examples []pages.Example) load.Commit {
 	t.Helper()
 	files := fixtures.Declarations(fixtures.EdgeConfig())
 	for _, e := range examples {
-		f := load.File{Path: e.File, Data: []byte(e.Text)}
-		switch {
-		case e.File == "":
-			f = load.File{Path: "services/trello/trello-web.cue", Data: []byte(service(e.Text))}
-		case strings.HasPrefix(e.File, "platform/"):
-			f.Data = []byte("package platform\n\n" + e.Text)
-		}
-		files = slices.DeleteFunc(files, func(o load.File) bool { return o.Path == f.Path })
-		files = append(files, f)
+		files = fixtures.Over(files, fixtures.Example(e.File, e.Text))
 	}
 	l := &load.Loader{Evaluator: &load.Trusted{}, Today: func() schema.Date { return schema.Date{Year: 2026, Month: 3, Day: 1} }}
 	commit, err := l.Load(t.Context(), files)
@@ -146,26 +137,6 @@ func loaded(t *testing.T, examples []pages.Example) load.Commit {
 		t.Fatal(err)
 	}
 	return commit
-}
-
-// service is a service with some of its fields put in the place of the usual ones; _|_ leaves one out.
-func service(fields string) string {
-	out := ""
-	for _, usual := range []string{
-		`owner: {team: "trello", oncall: "#trello-oncall"}`, `hosts: ["trello.acme.example"]`, `exposure: "public"`, `fleet: "edge"`,
-		`backends: web: {addresses: ["10.0.0.1:8080"], health: path: "/healthz"}`, `routes: [{name: "all", forward: to: [{backend: "web"}]}]`,
-	} {
-		name, _, _ := strings.Cut(usual, ":")
-		if !regexp.MustCompile(`(?m)^` + name + `:`).MatchString(fields) {
-			out += usual + "\n"
-		}
-	}
-	for _, line := range strings.SplitAfter(fields, "\n") {
-		if !strings.HasSuffix(strings.TrimSpace(line), "_|_") {
-			out += line
-		}
-	}
-	return fmt.Sprintf("package services\n\nservices: \"trello-web\": {\n%s}\n", out)
 }
 
 // TestPagesAreWhole holds that nothing of the files is lost when they are read.
