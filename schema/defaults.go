@@ -44,10 +44,6 @@ var BuiltIn = Defaults{
 // itself is not changed. What is BuiltIn is not filled in: rendering knows it.
 func (p Platform) Complete(s Service) Service {
 	f := filler{from: p.Source, service: s}
-	f.service.Source.At = maps.Clone(s.Source.At)
-	if f.service.Source.At == nil {
-		f.service.Source.At = map[string]Position{}
-	}
 	if team, is := p.Team(s.Owner.Team); is {
 		fill(&f, &f.service.Owner.OnCall, team.OnCall, "owner.oncall", "teams."+string(team.ID)+".oncall")
 	}
@@ -72,6 +68,7 @@ type filler struct {
 	from    Source // of the platform
 	service Service
 	own     bool // backends and routes are copies already
+	noted   bool // the places too
 }
 
 // fill sets a value that says nothing yet, and remembers where it came from.
@@ -84,7 +81,15 @@ func fill[T comparable](f *filler, value *T, otherwise T, path, from string) {
 	f.came(path, from)
 }
 
-func (f *filler) came(path, from string) { f.service.Source.At[path] = f.from.Find(from) }
+func (f *filler) came(path, from string) {
+	if !f.noted {
+		f.noted, f.service.Source.At = true, maps.Clone(f.service.Source.At)
+		if f.service.Source.At == nil {
+			f.service.Source.At = map[string]Position{}
+		}
+	}
+	f.service.Source.At[path] = f.from.Find(from)
+}
 
 // apply fills in the parts of backends and routes.
 func (f *filler) apply(d Defaults, from string) {
@@ -126,6 +131,9 @@ func (f *filler) route(r *Route, path string, d Defaults, from string) {
 
 // headers adds the edits of headers that are not edited yet.
 func (f *filler) headers(own, d HeaderEdit, path, from string) HeaderEdit {
+	if d.IsZero() {
+		return own
+	}
 	out := HeaderEdit{Set: maps.Clone(own.Set), Add: maps.Clone(own.Add), Remove: slices.Clone(own.Remove)}
 	for _, name := range slices.Sorted(maps.Keys(d.Set)) {
 		if !own.edits(name) {

@@ -61,20 +61,23 @@ func declares(file string) bool {
 }
 
 func (s *Schema) evaluateService(u Unit, f File, id schema.ServiceID, team schema.TeamID) Result {
-	p, problems := parse(f, "services")
+	p, problems := parse(f, "services", u.sound)
 	r := Result{Source: schema.Source{File: f.Path}, Problems: problems}
 	if len(problems) > 0 {
 		return r
 	}
-	r.Private = private(p)
-	prefix := "services." + string(id)
-	r.Source.At = below(p.at, prefix)
+	labels, prefix := p.labels(2), "services."+string(id)
+	r.Private = private(labels)
+	r.Source.At = p.below("services", string(id))
+	if at, there := labels[prefix]; there {
+		r.Source.At[""] = at
+	}
 	if faults := s.forms.Of("ID").Check(string(id)); len(faults) > 0 {
-		r.Problems = append(r.Problems, schema.Problem{Code: "service/id", Position: p.at[prefix], Message: fmt.Sprintf("%q cannot be a service's id", id),
+		r.Problems = append(r.Problems, schema.Problem{Code: "service/id", Position: labels[prefix], Message: fmt.Sprintf("%q cannot be a service's id", id),
 			Hint: "an id is 1 to 63 lower-case letters, digits and dashes, and starts with a letter: rename the file"})
 		return r
 	}
-	if misplaced := onlyService(f.Path, p.at, id); len(misplaced) > 0 {
+	if misplaced := onlyService(f.Path, labels, id); len(misplaced) > 0 {
 		r.Problems = misplaced
 		return r
 	}
@@ -94,12 +97,12 @@ func (s *Schema) evaluateService(u Unit, f File, id schema.ServiceID, team schem
 }
 
 func (s *Schema) evaluatePlatform(u Unit, f File) Result {
-	p, problems := parse(f, "platform")
-	r := Result{Source: schema.Source{File: f.Path, At: p.at}, Problems: problems}
+	p, problems := parse(f, "platform", u.sound)
+	r := Result{Source: schema.Source{File: f.Path}, Problems: problems}
 	if len(problems) > 0 {
 		return r
 	}
-	r.Private = private(p)
+	r.Source.At, r.Private = p.below(), private(p.labels(1))
 	tree, faults, problems := s.read(u, p, cue.Path{}, s.forms.Of("Platform"), &r.Source)
 	platform, more := platformFrom(tree, r.Source, len(faults) > 0)
 	r.Platform, r.Problems = &platform, append(problems, withoutEchoes(more, faults)...)
@@ -107,9 +110,9 @@ func (s *Schema) evaluatePlatform(u Unit, f File) Result {
 }
 
 // private are the hidden fields and definitions at the top of a file.
-func private(p parsed) map[string]schema.Position {
+func private(labels map[string]schema.Position) map[string]schema.Position {
 	var names map[string]schema.Position
-	for path, at := range p.at {
+	for path, at := range labels {
 		if (path[0] == '_' || path[0] == '#') && !strings.ContainsAny(path, ".[") {
 			if names == nil {
 				names = map[string]schema.Position{}
@@ -122,12 +125,16 @@ func private(p parsed) map[string]schema.Position {
 
 // evaluateLibrary judges files that others use. It declares nothing.
 func (s *Schema) evaluateLibrary(u Unit) Result {
-	first, problems := parse(u.Files[0], "")
-	r := Result{Source: schema.Source{File: u.Path(), At: first.at}, Problems: problems, Library: true}
+	first, problems := parse(u.Files[0], "", false)
+	r := Result{Source: schema.Source{File: u.Path()}, Problems: problems, Library: true}
+	if len(problems) > 0 {
+		return r
+	}
+	r.Source.At = first.below()
 	if path.Base(u.Path()) == sharedFile {
-		for _, name := range slices.Sorted(maps.Keys(first.at)) {
+		for _, name := range slices.Sorted(maps.Keys(r.Source.At)) {
 			if !strings.ContainsAny(name, ".[") && !strings.HasPrefix(name, "_") && !strings.HasPrefix(name, "#") {
-				r.Problems = append(r.Problems, schema.Problem{Code: "file/shared", Position: first.at[name], Path: name,
+				r.Problems = append(r.Problems, schema.Problem{Code: "file/shared", Position: r.Source.At[name], Path: name,
 					Message: fmt.Sprintf("a shared file declares nothing by itself, but this one has the field %s", name),
 					Hint:    "name it #" + name + " or _" + name + ", and use it in the files of services"})
 			}
@@ -143,12 +150,12 @@ func (s *Schema) evaluateLibrary(u Unit) Result {
 // read is what a declaration says, as encoding/json reads it with UseNumber, and how it differs from its form. What is written out is
 // taken as it stands, all else is evaluated.
 func (s *Schema) read(u Unit, p parsed, below cue.Path, want *form.Form, source *schema.Source) (map[string]any, []form.Fault, []schema.Problem) {
-	prefix := ""
+	var names []string
 	value, literal := written(p.body)
 	for _, selector := range below.Selectors() {
 		group, _ := value.(map[string]any)
+		names = append(names, selector.Unquoted())
 		value = group[selector.Unquoted()]
-		prefix += selector.Unquoted() + "."
 	}
 	if !literal || len(u.Packages) > 0 {
 		var problems []schema.Problem
@@ -158,11 +165,10 @@ func (s *Schema) read(u Unit, p parsed, below cue.Path, want *form.Form, source 
 	}
 	faults := want.Check(value)
 	tree, _ := value.(map[string]any)
-	says := func(path string) (schema.Position, bool) {
-		at, known := p.says[strings.TrimSuffix(prefix+path, ".")]
-		return at, known
+	if len(faults) == 0 {
+		return tree, nil, nil
 	}
-	return tree, faults, misshapen(faults, *source, says)
+	return tree, faults, misshapen(faults, *source, p.says(names...))
 }
 
 // onlyService demands that a file declares its own service and nothing else.
@@ -191,20 +197,6 @@ func onlyService(file string, at map[string]schema.Position, id schema.ServiceID
 		add(schema.Position{File: file, Line: 1, Column: 1}, fmt.Sprintf("this file declares no service %s", id))
 	}
 	return problems
-}
-
-// below are the places under a prefix, by what follows it.
-func below(at map[string]schema.Position, prefix string) map[string]schema.Position {
-	out := map[string]schema.Position{}
-	for path, p := range at {
-		switch rest, under := strings.CutPrefix(path, prefix); {
-		case under && rest == "":
-			out[""] = p
-		case under && rest[0] == '.':
-			out[rest[1:]] = p
-		}
-	}
-	return out
 }
 
 func prefixed(problems []schema.Problem, prefix string) []schema.Problem {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -94,13 +93,16 @@ func unreadable(f File) *schema.Problem {
 type parsed struct {
 	file *ast.File
 	body *ast.StructLit             // without package clause and imports
-	at   map[string]schema.Position // of each field's name and each element
-	says map[string]schema.Position // of each field's value
+	path string
 }
 
-// parse reads the syntax. wantPackage is what the package clause must say; empty: anything.
-func parse(f File, wantPackage string) (parsed, []schema.Problem) {
-	if p := cmp.Or(unreadable(f), tooMuch(f)); p != nil {
+// parse reads the syntax. wantPackage is what the package clause must say; empty: anything. A file that is sound was inspected already.
+func parse(f File, wantPackage string, sound bool) (parsed, []schema.Problem) {
+	p := unreadable(f)
+	if p == nil && !sound {
+		p = tooMuch(f)
+	}
+	if p != nil {
 		return parsed{}, []schema.Problem{*p}
 	}
 	file, err := parser.ParseFile(f.Path, f.Data, parser.ParseComments)
@@ -108,7 +110,7 @@ func parse(f File, wantPackage string) (parsed, []schema.Problem) {
 		return parsed{}, syntaxProblems(f.Path, err)
 	}
 	var problems []schema.Problem
-	out := parsed{file: file, body: &ast.StructLit{}, at: map[string]schema.Position{}, says: map[string]schema.Position{}}
+	out := parsed{file: file, body: &ast.StructLit{}, path: f.Path}
 	named := false
 	for _, d := range file.Decls {
 		switch d := d.(type) {
@@ -129,7 +131,6 @@ func parse(f File, wantPackage string) (parsed, []schema.Problem) {
 			Message: "this file names no package", Hint: "begin with: package " + cmp.Or(wantPackage, "<name>")})
 	}
 	problems = append(problems, attributes(f.Path, file)...)
-	out.places(f.Path, "", out.body)
 	return out, problems
 }
 
@@ -144,38 +145,6 @@ func attributes(path string, file *ast.File) []schema.Problem {
 		return true
 	}, nil)
 	return problems
-}
-
-// places notes where each field and element of literal structs and lists stands. The first place wins.
-func (p *parsed) places(file, prefix string, e ast.Node) {
-	switch e := e.(type) {
-	case *ast.StructLit:
-		for _, d := range e.Elts {
-			field, is := d.(*ast.Field)
-			if !is {
-				continue
-			}
-			label, _, err := ast.LabelName(field.Label)
-			if err != nil {
-				continue
-			}
-			path := label
-			if prefix != "" {
-				path = prefix + "." + label
-			}
-			if _, known := p.at[path]; !known {
-				p.at[path] = position(file, field.Label.Pos())
-				p.says[path] = position(file, field.Value.Pos())
-			}
-			p.places(file, path, field.Value)
-		}
-	case *ast.ListLit:
-		for i, el := range e.Elts {
-			path := prefix + "[" + strconv.Itoa(i) + "]"
-			p.at[path] = position(file, el.Pos())
-			p.places(file, path, el)
-		}
-	}
 }
 
 func position(file string, p token.Pos) schema.Position {

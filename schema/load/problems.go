@@ -38,11 +38,11 @@ func authorPath(path []string) string {
 }
 
 // misshapen are the problems of a value that does not have its form.
-func misshapen(faults []form.Fault, source schema.Source, says func(path string) (schema.Position, bool)) []schema.Problem {
+func misshapen(faults []form.Fault, source schema.Source, says map[string]schema.Position) []schema.Problem {
 	var problems []schema.Problem
 	for _, f := range faults[:min(len(faults), maxProblems)] {
 		at := source.Find(f.Path)
-		if value, known := says(f.Path); known && (f.Code == "field/value" || f.Code == "field/type") {
+		if value, known := says[f.Path]; known && (f.Code == "field/value" || f.Code == "field/type") {
 			at = value
 		}
 		problems = append(problems, schema.Problem{Code: schema.Code(f.Code), Path: f.Path, Position: at, Message: f.Message, Hint: f.Hint})

@@ -23,6 +23,7 @@ type Unit struct {
 	Packages map[string][]File `json:"packages,omitempty"` // that it imports, and that those import, by import path
 
 	literal bool
+	sound   bool // its only file was looked at, and is within the bounds of one
 	library bool // it declares nothing: others use it
 }
 
@@ -49,6 +50,7 @@ type tree struct {
 // look is what is known of a file without evaluating it.
 type look struct {
 	literal bool
+	sound   bool // within the bounds of a file
 	imports []string
 }
 
@@ -56,7 +58,7 @@ type look struct {
 func lookAt(f File) look {
 	literal, problem := inspect(f)
 	if literal || problem != nil {
-		return look{literal: literal}
+		return look{literal: literal, sound: problem == nil}
 	}
 	var names []string
 	if file, err := parser.ParseFile(f.Path, f.Data, parser.ImportsOnly); err == nil {
@@ -140,8 +142,8 @@ func (t *tree) readModule(f File) {
 
 // unit gathers what a declaration may refer to. One that is literal refers to nothing.
 func (t *tree) unit(f File) Unit {
-	if t.looks(f).literal {
-		return Unit{Files: []File{f}, literal: true}
+	if known := t.looks(f); known.literal {
+		return Unit{Files: []File{f}, literal: true, sound: known.sound}
 	}
 	u := Unit{Files: append([]File{f}, t.sharedFor(path.Dir(f.Path))...)}
 	t.gather(&u)
