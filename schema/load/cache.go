@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"maps"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -26,12 +27,7 @@ const batch = 128
 
 // evaluateOthers fills in the results of units that are not literal, from the cache where it has them.
 func (l *Loader) evaluateOthers(ctx context.Context, jobs []*job) error {
-	open := make([]*job, 0, len(jobs))
-	for _, j := range jobs {
-		if !l.cached(j) {
-			open = append(open, j)
-		}
-	}
+	open := l.uncached(jobs)
 	for done := 0; done < len(open); {
 		now := open[done:min(done+batch, len(open))]
 		units := make([]Unit, len(now))
@@ -53,10 +49,31 @@ func (l *Loader) evaluateOthers(ctx context.Context, jobs []*job) error {
 	return nil
 }
 
-func (l *Loader) cached(j *job) bool {
+// uncached fills in what the cache has, and returns the other jobs.
+func (l *Loader) uncached(jobs []*job) []*job {
 	if l.Cache == nil {
-		return false
+		return jobs
 	}
+	there := make([]bool, len(jobs))
+	var group sync.WaitGroup
+	for worker, workers := 0, runtime.GOMAXPROCS(0); worker < workers; worker++ {
+		group.Go(func() {
+			for i := worker; i < len(jobs); i += workers {
+				there[i] = l.cached(jobs[i])
+			}
+		})
+	}
+	group.Wait()
+	var open []*job
+	for i, j := range jobs {
+		if !there[i] {
+			open = append(open, j)
+		}
+	}
+	return open
+}
+
+func (l *Loader) cached(j *job) bool {
 	data, there := l.Cache.Get(j.unit.key())
 	var r Result
 	if !there || json.Unmarshal(data, &r) != nil {

@@ -46,7 +46,7 @@ func (l *Loader) Load(ctx context.Context, files []File) (Commit, error) {
 	for i, f := range t.declarations {
 		if results[i].Service == nil {
 			if id, _ := ServiceOf(f.Path); id != "" {
-				c.Unread = append(c.Unread, f)
+				c.Unread = append(c.Unread, *f)
 			}
 		}
 	}
@@ -94,7 +94,7 @@ func (l *Loader) results(ctx context.Context, t *tree) ([]identity, []*known, er
 		}
 		var u Unit
 		if i < n {
-			u = t.unit(t.declarations[i])
+			u = t.unit(*t.declarations[i])
 		} else {
 			u = libraries[i-n]
 		}

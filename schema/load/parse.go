@@ -92,7 +92,7 @@ func unreadable(f File) *schema.Problem {
 // parsed is a file's syntax and where each of its fields was written.
 type parsed struct {
 	file *ast.File
-	body *ast.StructLit             // without package clause and imports
+	body *ast.StructLit // without package clause and imports
 	path string
 }
 

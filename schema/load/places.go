@@ -2,6 +2,7 @@ package load
 
 import (
 	"strconv"
+	"unique"
 
 	"cuelang.org/go/cue/ast"
 
@@ -57,6 +58,9 @@ func named(e ast.Expr, names []string) []ast.Expr {
 	return found
 }
 
+// shared is one string for a path that occurs in many files: there are few, and they would be most of what is remembered.
+func shared(path string) string { return unique.Make(path).Value() }
+
 func (w *places) walk(prefix string, e ast.Node, depth int) {
 	if w.depth > 0 && depth > w.depth {
 		return
@@ -71,7 +75,7 @@ func (w *places) walk(prefix string, e ast.Node, depth int) {
 	case *ast.ListLit:
 		for i, el := range e.Elts {
 			path := prefix + "[" + strconv.Itoa(i) + "]"
-			w.at[path] = position(w.file, el.Pos())
+			w.at[shared(path)] = position(w.file, el.Pos())
 			w.walk(path, el, depth+1)
 		}
 	}
@@ -91,7 +95,7 @@ func (w *places) field(prefix string, field *ast.Field, depth int) {
 		if w.values {
 			at = field.Value.Pos()
 		}
-		w.at[path] = position(w.file, at)
+		w.at[shared(path)] = position(w.file, at)
 	}
 	w.walk(path, field.Value, depth+1)
 }

@@ -13,7 +13,7 @@ func Refits(files []File, old, now form.Schema) []schema.Problem {
 	t := sorted(files, lookAt)
 	var problems []schema.Problem
 	for _, f := range t.declarations {
-		u := t.unit(f)
+		u := t.unit(*f)
 		if before := (&Schema{old}).Evaluate(u); len(before.Problems) == 0 {
 			problems = append(problems, (&Schema{now}).Evaluate(u).Problems...)
 		}

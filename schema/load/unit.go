@@ -39,7 +39,7 @@ const (
 
 // tree is the files of a commit by what they are for.
 type tree struct {
-	declarations []File
+	declarations []*File
 	shared       map[string]File   // shared.cue by folder
 	packages     map[string][]File // other .cue files by folder
 	module       string
@@ -72,8 +72,9 @@ func lookAt(f File) look {
 }
 
 func sorted(files []File, looks func(File) look) *tree {
-	t := &tree{shared: map[string]File{}, packages: map[string][]File{}, looks: looks, declarations: make([]File, 0, len(files))}
-	for _, f := range files {
+	t := &tree{shared: map[string]File{}, packages: map[string][]File{}, looks: looks, declarations: make([]*File, 0, len(files))}
+	for i := range files {
+		f := files[i]
 		folder, name := path.Split(f.Path)
 		folder = strings.TrimSuffix(folder, "/")
 		top, _, _ := strings.Cut(f.Path, "/")
@@ -89,7 +90,7 @@ func sorted(files []File, looks func(File) look) *tree {
 		case declares && name == sharedFile:
 			t.shared[folder] = f
 		case declares || folder == "":
-			t.declarations = append(t.declarations, f)
+			t.declarations = append(t.declarations, &files[i])
 		default:
 			t.packages[folder] = append(t.packages[folder], f)
 		}
@@ -103,6 +104,9 @@ func sorted(files []File, looks func(File) look) *tree {
 
 // compareCases finds files that are one file on the machine of somebody whose file system does not tell cases apart.
 func (t *tree) compareCases(files []File) {
+	if !slices.ContainsFunc(files, func(f File) bool { return strings.ToLower(f.Path) != f.Path }) {
+		return
+	}
 	seen := make(map[string]string, len(files))
 	for _, f := range files {
 		low := strings.ToLower(f.Path)
