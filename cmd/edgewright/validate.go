@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -91,7 +92,7 @@ func loadFolder(ctx context.Context, dir string) (load.Commit, error) {
 	}
 	evaluator := newEvaluator(nil)
 	defer evaluator.Close()
-	return (&load.Loader{Evaluator: evaluator, Today: today}).Load(ctx, files)
+	return (&load.Loader{Evaluator: evaluator, Today: today, Progress: tellProgress(os.Stderr)}).Load(ctx, files)
 }
 
 // today is the day on which waivers and deprecated fields end, here.

@@ -50,6 +50,7 @@ type daemon struct {
 	web         *http.Server
 	xdsListener net.Listener
 	webListener net.Listener
+	evaluating  progress
 }
 
 // wire joins the concrete parts. It is the only place that knows all of them.
@@ -95,9 +96,10 @@ func wire(ctx context.Context, s settings, log *slog.Logger) (d *daemon, err err
 	if err != nil {
 		return d, err
 	}
+	loader := &load.Loader{Evaluator: d.evaluator, Cache: evaluations, Today: today, Progress: d.evaluating.note}
 	proxies := xds.New(log, time.Now)
 	d.reconciler = reconciler.New(reconciler.Config{
-		Log: log, Now: time.Now, Repository: repository{d.mirror}, Loader: &load.Loader{Evaluator: d.evaluator, Cache: evaluations, Today: today},
+		Log: log, Now: time.Now, Repository: repository{d.mirror}, Loader: loader,
 		Provider: route53.New(aws), Proxies: proxies, Forge: forge, Books: reconciler.BooksOf(d.store), Metrics: reconciler.NewMetrics(registry),
 		Every: reconciler.Every{Poll: s.Poll, Observe: s.Observe, Settle: s.Settle}, StatusURL: s.StatusURL,
 	})
@@ -120,7 +122,7 @@ func (d *daemon) wireWeb(proxies *xds.Server, registry *prometheus.Registry, not
 			func() float64 { return float64(proxies.Unknown()) }))
 	webhook := github.Handler(d.settings.Forge.WebhookSecret, d.hints, d.log, func(outcome string) { deliveries.WithLabelValues(outcome).Inc() })
 	d.web = web.Server(web.New(web.Config{Loop: d.reconciler, Proxies: proxies, Webhook: webhook, Token: token, Gatherer: registry,
-		Log: d.log, Now: time.Now, Version: buildVersion().Version, Name: d.settings.Repository, Notices: notices, Hosts: hostOf(d.settings.StatusURL)}))
+		Log: d.log, Now: time.Now, Version: buildVersion().Version, Name: d.settings.Repository, Notices: notices, Evaluating: d.evaluating.now, Hosts: hostOf(d.settings.StatusURL)}))
 	return nil
 }
 

@@ -24,7 +24,7 @@ func TestPages(t *testing.T) {
 		{"/", 200, []string{
 			`data-verdict="unreachable"`, "0123456789", "Move jira", "3 s ago", `datetime="2026-03-01T11:59:57Z"`,
 			"edgewright apply abc123 --confirm-deletes 12", "this would delete 12 records", "Paste the token", "A gone.example.com",
-			"services/jira/web.cue:7:3", "the name is taken", "this waiver ends soon", "backend/health", "backends.old", "it is &lt;old&gt;", "2027-01-31", "take another", "A new.example.com", "applying",
+			"services/jira/web.cue:7:3", "the name is taken", "this waiver ends soon", "128 of 5000 are", "backend/health", "backends.old", "it is &lt;old&gt;", "2027-01-31", "take another", "A new.example.com", "applying",
 			`href="/services/wiki"`, `href="/pulls/7"`, "http://forge.example/pulls/7", "open, planned", "merged, applied",
 			"envoy-1", "1.40.0", "pppppp", "oooooo", "2 services", "no such filter",
 			"zone/example.com", "41", "17", "12 s ago", "throttled", "ttl: 60 → 5", "not put back yet",

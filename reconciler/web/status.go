@@ -13,10 +13,17 @@ type Status struct {
 	Proxies  []xds.Node    `json:"proxies"`
 	Refusals []xds.Refusal `json:"refusals"`
 	Version  string        `json:"version"`
+
+	Evaluated  int `json:"evaluated"` // of those being evaluated now
+	Evaluating int `json:"evaluating"`
 }
 
 func (s *server) status() Status {
-	return Status{View: *s.Loop.View(), Proxies: s.Proxies.Nodes(), Refusals: s.Proxies.Refusals(), Version: s.Version}
+	status := Status{View: *s.Loop.View(), Proxies: s.Proxies.Nodes(), Refusals: s.Proxies.Refusals(), Version: s.Version}
+	if s.Evaluating != nil {
+		status.Evaluated, status.Evaluating = s.Config.Evaluating()
+	}
+	return status
 }
 
 // Verdict says in a word how things are, the most urgent first.

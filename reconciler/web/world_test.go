@@ -124,7 +124,7 @@ func newWorld(t *testing.T, change ...func(*Config)) *world {
 	registry := prometheus.NewPedanticRegistry()
 	registry.MustRegister(Collector(w.loop, w.proxies))
 	w.config = Config{Loop: w.loop, Proxies: w.proxies, Token: secret.New(token), Gatherer: registry,
-		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Now: func() time.Time { return noon }, Version: "v1", Name: "acme/edge-config"}
+		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Now: func() time.Time { return noon }, Version: "v1", Evaluating: func() (int, int) { return 128, 5000 }, Name: "acme/edge-config"}
 	for _, f := range change {
 		f(&w.config)
 	}
