@@ -49,7 +49,7 @@ check: ## formatting, vet and go.mod
 fuzz: ## fuzz each target for FUZZTIME (default 20s)
 	@go list ./... | while read -r p; do \
 	   for t in $$(go test -list '^Fuzz' "$$p" | grep '^Fuzz' || true); do \
-	     echo "==> $$p $$t"; go test -run '^$$' -fuzz "^$$t\$$" -fuzztime $(or $(FUZZTIME),20s) "$$p"; done; done
+	     echo "==> $$p $$t"; go test -run '^$$' -fuzz "^$$t\$$" -fuzztime $(or $(FUZZTIME),20s) -fuzzminimizetime 20x "$$p"; done; done
 
 golden: ## rewrite the golden files
 	@go test $$(grep -rlE 'flag.Bool\("update"' --include='*_test.go' . | xargs -n1 dirname | sort -u | sed 's|^\./||; s|^|./|') -update

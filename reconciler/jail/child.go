@@ -54,7 +54,7 @@ func (c *child) start(argv []string) error {
 	}
 	c.in, c.out = in, out
 	c.command = exec.Command(argv[0], argv[1:]...)
-	c.command.Env = []string{} // not nil: that would hand over ours
+	c.command.Env = []string{"GODEBUG=containermaxprocs=0,updatemaxprocs=0"} // nothing of ours; the runtime shall keep no file open
 	c.command.Stdin, c.command.Stdout, c.command.Stderr = inChild, outChild, &c.stderr
 	c.command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	err = c.command.Start()
@@ -129,14 +129,24 @@ func (c *child) breachOf(err error) error {
 	b := &breach{code: CodeCrash, detail: fmt.Sprintf("%v, %v%s", err, c.command.ProcessState, c.lastWords())}
 	words := c.stderr.String()
 	switch {
-	case strings.Contains(words, "out of memory"), strings.Contains(words, "cannot allocate memory"), strings.Contains(words, "stack exceeds"):
+	case strings.Contains(words, "out of memory"), strings.Contains(words, "cannot allocate memory"), strings.Contains(words, "stack exceeds"), strings.Contains(words, "failed to create new OS thread"):
 		b.code = CodeMemory
-	case c.command.ProcessState.ExitCode() == exitCPU:
+	case c.command.ProcessState.ExitCode() == exitCPU, c.outOfCPU():
 		b.code = CodeTime
 	case errors.Is(err, errFrameTooLarge):
 		b.code = CodeOutput
 	}
 	return b
+}
+
+// outOfCPU tells whether the kernel ended the process for its CPU time, before the process or this one saw it.
+func (c *child) outOfCPU() bool {
+	status, is := c.command.ProcessState.Sys().(syscall.WaitStatus)
+	if !is || !status.Signaled() {
+		return false
+	}
+	used := c.command.ProcessState.UserTime() + c.command.ProcessState.SystemTime()
+	return status.Signal() == syscall.SIGXCPU || status.Signal() == syscall.SIGKILL && used >= c.limits.CPUPerFile
 }
 
 // worn tells whether the next file should get a fresh child.

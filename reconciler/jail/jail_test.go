@@ -153,6 +153,35 @@ func escape() int {
 		"kill the parent": func() error { return unix.Kill(os.Getppid(), 0) },
 		"raise a limit":   func() error { return unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 999, Max: 999}) },
 		"trace":           func() error { return unix.PtraceAttach(os.Getppid()) },
+		"read /proc":      func() error { _, err := os.ReadFile("/proc/self/maps"); return err },
+		"list a folder":   func() error { _, err := os.ReadDir("/"); return err },
+		"see a file":      func() error { _, err := os.Stat("/etc/passwd"); return err },
+		"remove a file":   func() error { return os.Remove("/nowhere") },
+		"change folders":  func() error { return os.Chdir("/") },
+		"speak to unix":   func() error { _, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM, 0); return err },
+		"speak to kernel": func() error { _, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW, 0); return err },
+		"make a file of memory": func() error {
+			_, err := unix.MemfdCreate("x", 0)
+			return err
+		},
+		"open in another way": func() error { _, err := unix.Openat2(unix.AT_FDCWD, "/etc/passwd", &unix.OpenHow{}); return err },
+		"load a program":      func() error { return called(unix.SYS_BPF) },
+		"watch the machine":   func() error { return called(unix.SYS_PERF_EVENT_OPEN) },
+		"queue calls":         func() error { return called(unix.SYS_IO_URING_SETUP) },
+		"fork":                func() error { return called(unix.SYS_CLONE, uintptr(unix.SIGCHLD)) },
+		"be another user":     func() error { return unix.Setuid(1) },
+		"mount":               func() error { return unix.Mount("none", "/", "tmpfs", 0, "") },
+		"leave its namespaces": func() error {
+			return unix.Unshare(unix.CLONE_NEWUSER)
+		},
+		"read another's memory": func() error {
+			_, err := unix.ProcessVMReadv(os.Getppid(), nil, nil, 0)
+			return err
+		},
+		"map code": func() error {
+			_, err := unix.Mmap(-1, 0, 4096, unix.PROT_READ|unix.PROT_EXEC, unix.MAP_PRIVATE|unix.MAP_ANON)
+			return err
+		},
 	}
 	for name, try := range attempts {
 		if err := try(); err == nil {
@@ -162,6 +191,48 @@ func escape() int {
 	}
 	fmt.Println("confined")
 	return 0
+}
+
+// called makes a system call by its number.
+func called(number uintptr, args ...uintptr) error {
+	args = append(args, 0, 0, 0)
+	if _, _, errno := unix.RawSyscall(number, args[0], args[1], args[2]); errno != 0 {
+		return errno
+	}
+	return nil
+}
+
+// TestChildHasNothing holds that a child got no environment and no files but its pipes.
+func TestChildHasNothing(t *testing.T) {
+	t.Setenv("SECRET_OF_THE_PARENT", "1")
+	start(t, Limits{})
+	found := 0
+	tasks, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, task := range tasks {
+		children, _ := os.ReadFile("/proc/self/task/" + task.Name() + "/children")
+		for _, pid := range strings.Fields(string(children)) {
+			found++
+			if environ, err := os.ReadFile("/proc/" + pid + "/environ"); err != nil || string(environ) != "GODEBUG=containermaxprocs=0,updatemaxprocs=0\x00" {
+				t.Errorf("the child's environment is %q (%v)", environ, err)
+			}
+			files, err := os.ReadDir("/proc/" + pid + "/fd")
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, f := range files {
+				to, _ := os.Readlink("/proc/" + pid + "/fd/" + f.Name())
+				if !strings.HasPrefix(to, "pipe:") && !strings.HasPrefix(to, "anon_inode:") && to != "/dev/null" {
+					t.Errorf("the child has %s open", to)
+				}
+			}
+		}
+	}
+	if found == 0 {
+		t.Fatal("there is no child to look at")
+	}
 }
 
 // TestClose holds that no child outlives the evaluator, and that a closed one says so.

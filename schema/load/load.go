@@ -58,14 +58,21 @@ func (c Commit) Mentions(id schema.ServiceID, h schema.Hostname) bool {
 
 // quote fills in the text of the lines that problems speak of.
 func quote(problems []schema.Problem, files []File) {
+	if len(problems) == 0 {
+		return
+	}
+	byPath := make(map[string]int, len(files))
+	for i := range files {
+		byPath[files[i].Path] = i
+	}
 	lines := map[string][]string{}
 	for i, p := range problems {
 		if p.Line != "" || p.Position.Line == 0 {
 			continue
 		}
 		if _, split := lines[p.Position.File]; !split {
-			at := slices.IndexFunc(files, func(f File) bool { return f.Path == p.Position.File })
-			if at < 0 {
+			at, known := byPath[p.Position.File]
+			if !known {
 				continue
 			}
 			lines[p.Position.File] = strings.Split(string(files[at].Data), "\n")
@@ -87,6 +94,15 @@ func printable(line string) string {
 }
 
 func clip(s string, n int) string { return s[:min(len(s), n)] }
+
+// short leaves out the middle of what nobody would read: a name of many kilobytes.
+func short(text string) string {
+	const most = 1000
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most/2]+" … "+text[len(text)-most/2:], "")
+}
 
 // ServiceOf is the service that services/<team>/<id>.cue declares, and its team. Of any other file, and of one that is shared or holds
 // constraints, both are empty.
