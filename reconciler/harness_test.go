@@ -288,10 +288,8 @@ func (p *proxies) Refusals() []xds.Refusal {
 func (p *proxies) serves(host schema.Hostname) (schema.ServiceID, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for id, s := range p.releases["edge"].Services {
-		if slices.Contains(s.Unit.Domains, host) || slices.ContainsFunc(s.Extra, func(p schema.Place) bool { return p.Host == host }) {
-			return id, true
-		}
+	for _, id := range holders(p.releases["edge"], host) {
+		return id, true
 	}
 	return "", false
 }
