@@ -1,7 +1,6 @@
 package reconciler_test
 
 import (
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -308,18 +307,7 @@ services: next: {
 	b.proxies.mu.Lock()
 	defer b.proxies.mu.Unlock()
 	for i, r := range b.proxies.history {
-		n := 0
-		for _, s := range r.Services {
-			names := slices.Clone(s.Unit.Domains)
-			for _, p := range s.Extra {
-				names = append(names, p.Host)
-			}
-			for _, h := range names {
-				if h == "trello.acme.example" {
-					n++
-				}
-			}
-		}
+		n := len(holders(r, "trello.acme.example"))
 		if n != 1 && i > 0 {
 			t.Errorf("release %d has the name %d times", i, n)
 		}

@@ -22,6 +22,7 @@ var layers = map[string][]string{
 	"schema/form":             {"schema"},
 	"schema/load":             {"schema", "schema/form", "schema/policy"},
 	"schema/policy":           {"schema"},
+	"schema/corpus":           {},
 	"schema/pages":            {"schema"},
 	"schema/reference":        {"schema/form", "schema/pages"},
 	"render/resource":         {"schema"},

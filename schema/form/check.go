@@ -122,8 +122,12 @@ func (c *checker) text(path string, f *Form, v string) {
 		return
 	}
 	message := f.Message
-	if message == "" {
-		message = "it must be " + strings.Join(f.Choices, ", ")
+	switch {
+	case message != "":
+	case len(f.alternatives()) > 0:
+		message = "it must be " + strings.Join(f.alternatives(), ", ")
+	default:
+		message = "it must match " + f.Pattern.String()
 	}
 	c.fault("field/value", path, sentenceFor(path, message), f.near(v))
 }
