@@ -14,20 +14,28 @@ import (
 	"github.com/edgewright/edgewright/schema/load"
 )
 
-// watchBranch fetches on hints and on a schedule, and evaluates each new commit of the branch. It wakes watchPulls after it.
+// reading is what an evaluation is good for: a commit, for a day. Waivers and deprecated fields end with a day.
+type reading struct {
+	commit string
+	day    schema.Date
+}
+
+// watchBranch fetches on hints and on a schedule, and evaluates each new commit of the branch, and its tip again on a new day. It wakes
+// watchPulls after it.
 func (r *Reconciler) watchBranch(ctx context.Context) {
 	tick := time.NewTicker(r.Every.Poll)
 	defer tick.Stop()
-	last := ""
+	last := reading{}
 	for {
 		seen := r.Now()
-		loaded, err := r.loadTip(ctx, last)
+		day := schema.DateOf(seen)
+		loaded, err := r.loadTip(ctx, last, day)
 		switch {
 		case err != nil:
 			r.send(ctx, branchFailed{err})
 		case loaded != nil:
 			loaded.seen = seen
-			last = loaded.commit.Hash
+			last = reading{loaded.commit.Hash, day}
 			r.send(ctx, *loaded)
 		default:
 			r.send(ctx, branchFailed{}) // reached, nothing new
@@ -45,15 +53,15 @@ func (r *Reconciler) watchBranch(ctx context.Context) {
 	}
 }
 
-// loadTip fetches, and evaluates the tip if it is not the last one.
-func (r *Reconciler) loadTip(ctx context.Context, last string) (*branchLoaded, error) {
+// loadTip fetches, and evaluates the tip unless that was the last reading.
+func (r *Reconciler) loadTip(ctx context.Context, last reading, day schema.Date) (*branchLoaded, error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	if err := r.Repository.Fetch(ctx); err != nil {
 		return nil, fmt.Errorf("fetch repository: %w", err)
 	}
 	tip, err := r.Repository.Tip()
-	if err != nil || tip.Hash == last {
+	if err != nil || last == (reading{tip.Hash, day}) {
 		return nil, err
 	}
 	files, err := r.Repository.Files(ctx, tip.Hash)

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -38,6 +39,7 @@ type bench struct {
 	forge      *board
 	store      *sqlite.Store
 	dir        string
+	ahead      atomic.Int64 // nanoseconds by which the reconciler's clock is
 
 	*reconciler.Reconciler
 	stop func()
@@ -58,6 +60,8 @@ func newBench(t *testing.T) *bench {
 	return b
 }
 
+func (b *bench) now() time.Time { return time.Now().Add(time.Duration(b.ahead.Load())) }
+
 // start runs a reconciler on what the last one left.
 func (b *bench) start() {
 	b.Helper()
@@ -76,7 +80,8 @@ func (b *bench) startWith(f reconciler.Forge) {
 	}
 	log := slog.New(slog.NewTextHandler(testWriter{b.T}, nil))
 	b.Reconciler = reconciler.New(reconciler.Config{
-		Log: log, Now: time.Now, Repository: b.repository, Loader: &load.Loader{Evaluator: &load.Trusted{}},
+		Log: log, Now: b.now, Repository: b.repository,
+		Loader:   &load.Loader{Evaluator: &load.Trusted{}, Today: func() schema.Date { return schema.DateOf(b.now()) }},
 		Provider: route53.New(conformance.Config(b.world.URL)), Proxies: b.proxies, Forge: f, Books: reconciler.BooksOf(b.store),
 		Metrics: reconciler.NewMetrics(prometheus.NewRegistry()), Margin: 50 * time.Millisecond,
 		Every: reconciler.Every{Poll: 20 * time.Millisecond, Observe: 100 * time.Millisecond, Settle: 10 * time.Millisecond, Sweep: time.Second},

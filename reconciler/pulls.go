@@ -41,7 +41,7 @@ type pull struct {
 // watchPulls lists the open pulls after each fetch and evaluates those whose head or base moved. It works beside watchBranch, so
 // that what a pull contains never delays the branch.
 func (r *Reconciler) watchPulls(ctx context.Context) {
-	evaluated := map[int]string{} // number → head and base
+	evaluated := map[int]string{} // number → head, base and day
 	obeyed := map[int64]bool{}    // comments
 	for {
 		select {
@@ -76,7 +76,7 @@ func (r *Reconciler) listPulls(ctx context.Context, evaluated map[int]string) ([
 	var out []pullLoaded
 	for _, p := range open {
 		one := pullLoaded{pull: p, base: tip.Hash}
-		if is := p.Head + " " + tip.Hash; evaluated[p.Number] != is {
+		if is := fmt.Sprint(p.Head, tip.Hash, schema.DateOf(r.Now())); evaluated[p.Number] != is {
 			if err := r.loadPull(ctx, &one); err != nil {
 				r.Log.Warn("pull cannot be read", "pull", p.Number, "head", short(p.Head), "error", err)
 				continue
