@@ -2,6 +2,7 @@ package load
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -13,6 +14,7 @@ import (
 	"cuelang.org/go/cue/build"
 	"cuelang.org/go/cue/cuecontext"
 	"cuelang.org/go/cue/errors"
+	"cuelang.org/go/cue/parser"
 	"cuelang.org/go/cue/token"
 
 	"github.com/edgewright/edgewright/schema"
@@ -49,11 +51,7 @@ func compile(u Unit, first *ast.File) (*build.Instance, error) {
 		packages[name], open[name] = p, true
 		defer delete(open, name)
 		if err := add(p, files); err != nil {
-			where := ""
-			if at := errors.Positions(err); len(at) > 0 {
-				where = at[0].String() + ": "
-			}
-			blame(pos, "package %q cannot be read: %s%v", name, where, err)
+			blame(pos, "package %q cannot be read: %v", name, err)
 			return p
 		}
 		if err := p.Complete(); err != nil {
@@ -77,15 +75,28 @@ func compile(u Unit, first *ast.File) (*build.Instance, error) {
 	return instance, nil
 }
 
-// add parses files that are within the bounds of one.
+// unreadableFile is a file beside the declaration that cannot be read.
+type unreadableFile struct{ problem schema.Problem }
+
+func (u *unreadableFile) Error() string {
+	return u.problem.Position.String() + ": " + u.problem.Message
+}
+
+// add parses files that are within the bounds of one. What a file has wrong is an *unreadableFile.
 func add(to *build.Instance, files []File) error {
 	for _, f := range files {
-		if _, problem := inspect(f); problem != nil {
-			return errors.Newf(token.NoPos, "%s: %s", f.Path, problem.Message)
+		problem := cmp.Or(unreadable(f), tooMuch(f))
+		if problem == nil {
+			file, err := parser.ParseFile(f.Path, f.Data, parser.ParseComments)
+			if err == nil {
+				err = to.AddSyntax(file)
+			}
+			if err == nil {
+				continue
+			}
+			problem = &syntaxProblems(f.Path, err)[0]
 		}
-		if err := to.AddFile(f.Path, f.Data); err != nil {
-			return err
-		}
+		return &unreadableFile{*problem}
 	}
 	return nil
 }
@@ -102,6 +113,10 @@ func schemaFiles() []File {
 // far as the syntax of the declaration itself does not tell.
 func evaluated(u Unit, first *ast.File, below cue.Path, source *schema.Source) (any, []schema.Problem) {
 	instance, err := compile(u, first)
+	var beside *unreadableFile
+	if errors.As(err, &beside) {
+		return nil, []schema.Problem{beside.problem}
+	}
 	if err != nil {
 		return nil, fromCUE(u, err, *source)
 	}
