@@ -95,7 +95,7 @@ func (l *loop) takeBranch(ctx context.Context, b branchLoaded) {
 		}
 	}
 	for _, p := range l.problems[:min(len(l.problems), 10)] {
-		l.Log.Warn("problem in a declaration", "commit", short(l.tip.Hash), "service", p.Service, "problem", p.String())
+		l.Log.Warn("problem in a declaration", "commit", short(l.tip.Hash), "holds", p.Holds, "problem", p.String())
 	}
 	l.log(ctx, "commit evaluated", "services", len(b.loaded.Edge.Services), "problems", len(l.problems), "held", len(l.held), "frozen", l.frozen)
 	l.compare()

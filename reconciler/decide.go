@@ -64,7 +64,7 @@ func (l *loop) render(edge schema.Edge, h held) (map[schema.ServiceID][]resource
 			problems = append(problems, platformProblem(edge.Platform, "fleets."+string(s.Fleet),
 				fmt.Sprintf("service %s stays at its last good declaration, which this platform cannot serve: %v", s.ID, err)))
 		case err != nil:
-			problems = append(problems, schema.Problem{Code: "service/render", Service: s.ID, Position: s.Source.Find(""), Path: "services." + string(s.ID),
+			problems = append(problems, schema.Problem{Code: "service/render", Holds: schema.Holding(s.ID), Position: s.Source.Find(""), Path: "services." + string(s.ID),
 				Message: fmt.Sprintf("service %s cannot be rendered: %v", s.ID, err)})
 		default:
 			rendered[s.ID] = resources

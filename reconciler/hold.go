@@ -10,7 +10,13 @@ import (
 )
 
 // held says why services stay at their last good declaration.
-type held map[schema.ServiceID]string
+type held map[schema.ServiceID]hold
+
+// hold is why one service stays: its own problem, or that of the culprit with which it goes together.
+type hold struct {
+	Why     string
+	Culprit schema.ServiceID
+}
 
 // holdBack decides what of a commit takes effect: a service with a problem stays as it was in good, and with it every service that
 // the commit ties to it. Two services are tied when a host name moves between them: they move together or not at all.
@@ -25,8 +31,10 @@ func holdBack(good, declared schema.Edge, problems []schema.Problem, mentions fu
 		if p.Unused {
 			continue
 		}
-		if _, told := bad[p.Service]; !told {
-			bad[p.Service] = p
+		for _, id := range p.Holds {
+			if _, told := bad[id]; !told {
+				bad[id] = p
+			}
 		}
 	}
 	was, want := byID(good.Services), byID(declared.Services)
@@ -55,12 +63,12 @@ func reasons(groups ties, bad map[schema.ServiceID]schema.Problem) held {
 		if _, known := culprit[root]; !known {
 			culprit[root] = id
 		}
-		why[id] = bad[id].String()
+		why[id] = hold{bad[id].String(), id}
 	}
 	for id := range groups {
 		broken, isHeld := culprit[groups.root(id)]
 		if _, own := why[id]; isHeld && !own {
-			why[id] = fmt.Sprintf("a host name moves between it and %s, which has a problem: they move together or not at all", broken)
+			why[id] = hold{fmt.Sprintf("a host name moves between it and %s, which has a problem: they move together or not at all", broken), broken}
 		}
 	}
 	return why

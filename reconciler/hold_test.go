@@ -18,7 +18,7 @@ func edge(services ...schema.Service) schema.Edge { return schema.Edge{Services:
 // Invariant 7: an invalid declaration affects its own service only, with those that the commit ties to it.
 func TestInvariant7InvalidDeclarationHoldsItsServiceAndItsTies(t *testing.T) {
 	problem := func(id schema.ServiceID) schema.Problem {
-		return schema.Problem{Service: id, Code: "test", Message: "broken"}
+		return schema.Problem{Holds: schema.Holding(id), Code: "test", Message: "broken"}
 	}
 	cases := []struct {
 		name     string

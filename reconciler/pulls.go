@@ -146,7 +146,7 @@ func (l *loop) planPulls(ctx context.Context) {
 func (l *loop) planPull(p *pull) bool {
 	decided := l.decide(p.loaded)
 	p.problems = slices.DeleteFunc(decided.problems, func(x schema.Problem) bool {
-		return l.hasProblem(x) && !l.changes(p.files, x.Position.File) && (x.Service != "" || !decided.frozen) // what stops everything is worth saying again
+		return l.hasProblem(x) && !l.changes(p.files, x.Position.File) && (!x.OfPlatform() || !decided.frozen) // what stops everything is worth saying again
 	})
 	p.warnings = slices.DeleteFunc(slices.Clone(p.loaded.Warnings), func(x schema.Problem) bool { return !l.changes(p.files, x.Position.File) })
 	desired, keys := l.overlay(decided.rendered)

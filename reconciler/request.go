@@ -31,6 +31,7 @@ type Previewed struct {
 	Base     string           `json:"base"` // the commit that the branch is at
 	Steps    []plan.Step      `json:"steps"`
 	Problems []schema.Problem `json:"problems"`
+	Warnings []schema.Problem `json:"warnings"`
 	Vetoes   []plan.Veto      `json:"vetoes"`
 	Clashes  []plan.Clash     `json:"clashes"`
 	Unknown  []resource.Key   `json:"unknown"`
@@ -115,11 +116,11 @@ func (l *loop) preview(q previewLoaded) any {
 	p := &pull{pullLoaded: pullLoaded{files: &q.files, loaded: q.loaded, base: l.tip.Hash}, tree: q.files.ID}
 	l.planPull(p)
 	return Previewed{Digest: p.plan.Digest, Tree: p.tree, Base: l.tip.Hash, Steps: p.plan.Steps,
-		Problems: p.problems, Vetoes: p.vetoes, Clashes: p.clashes, Unknown: p.unknown}
+		Problems: p.problems, Warnings: p.warnings, Vetoes: p.vetoes, Clashes: p.clashes, Unknown: p.unknown}
 }
 
 // Review is the preview as people are told it.
 func (p Previewed) Review() forge.Review {
-	return forge.Review{Base: p.Base, Tree: p.Tree, Digest: p.Digest, Steps: forge.StepsOf(p.Steps), Problems: p.Problems,
+	return forge.Review{Base: p.Base, Tree: p.Tree, Digest: p.Digest, Steps: forge.StepsOf(p.Steps), Problems: p.Problems, Warnings: p.Warnings,
 		Vetoes: p.Vetoes, Clashes: p.Clashes, Unknown: p.Unknown}
 }

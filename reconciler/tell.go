@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/edgewright/edgewright/reconciler/forge"
@@ -100,8 +99,8 @@ func (l *loop) tellHeld(r *forge.Review) {
 		return
 	}
 	for _, id := range sortedKeys(l.held) {
-		if slices.ContainsFunc(r.Problems, func(p schema.Problem) bool { return p.Service == id || strings.Contains(l.held[id], string(p.Service)) }) {
-			r.Held = append(r.Held, forge.Held{Service: id, Why: l.held[id]})
+		if slices.ContainsFunc(r.Problems, func(p schema.Problem) bool { return p.Concerns(id) || p.Concerns(l.held[id].Culprit) }) {
+			r.Held = append(r.Held, forge.Held{Service: id, Why: l.held[id].Why})
 		}
 	}
 }

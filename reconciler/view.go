@@ -164,7 +164,7 @@ func (v *ServiceView) fill(e release.Entry) {
 // serviceState sums the steps of a service up.
 func (l *loop) serviceState(id schema.ServiceID) (state, why string) {
 	if reason, is := l.held[id]; is {
-		return "held", reason
+		return "held", reason.Why
 	}
 	var reasons []string
 	for _, key := range l.byService[id] {

@@ -6,7 +6,7 @@ import (
 )
 
 // Format is a problem as a terminal shows it: the sentence with its place, the line with a caret under the column, the other places
-// that take part, and what to try. It holds no escape bytes.
+// that take part, the services that it holds if there are several, and what to try. It holds no escape bytes.
 func Format(p Problem) string {
 	var b strings.Builder
 	b.WriteString(p.String())
@@ -19,6 +19,9 @@ func Format(p Problem) string {
 	}
 	for _, also := range p.Also {
 		b.WriteString("\n    also: " + also.String())
+	}
+	if len(p.Holds) > 1 {
+		b.WriteString("\n    holds: " + p.Held(10))
 	}
 	if p.Hint != "" {
 		b.WriteString("\n    try: " + p.Hint)

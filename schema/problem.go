@@ -52,19 +52,43 @@ type Code string
 
 // Problem is a fault in a declaration, for its author.
 type Problem struct {
-	Code     Code       `json:"code"`
-	Position Position   `json:"position"`
-	Path     string     `json:"path,omitempty"`    // in the author's words: services.jira-web.routes[0].match
-	Message  string     `json:"message"`           // one sentence, no final dot
-	Hint     string     `json:"hint,omitempty"`    // what to try
-	Line     string     `json:"line,omitempty"`    // the text of the line
-	Service  ServiceID  `json:"service,omitempty"` // whom it holds; empty: everything (platform, schema)
-	Also     []Position `json:"also,omitempty"`    // other places that take part, for example who holds the clashing name
-	Unused   bool       `json:"unused,omitempty"`  // in a package or shared file: it holds nobody by itself
+	Code     Code        `json:"code"`
+	Position Position    `json:"position"`
+	Path     string      `json:"path,omitempty"`   // in the author's words: services.jira-web.routes[0].match
+	Message  string      `json:"message"`          // one sentence, no final dot
+	Hint     string      `json:"hint,omitempty"`   // what to try
+	Line     string      `json:"line,omitempty"`   // the text of the line
+	Holds    []ServiceID `json:"holds,omitempty"`  // the services that stay as they are because of it, in order; none: everything (platform, schema)
+	Also     []Position  `json:"also,omitempty"`   // other places that take part, for example who holds the clashing name
+	Unused   bool        `json:"unused,omitempty"` // in a package or shared file: it holds nobody by itself
+}
+
+// Holding is for Problem.Holds: one service, or none when there is no id.
+func Holding(id ServiceID) []ServiceID {
+	if id == "" {
+		return nil
+	}
+	return []ServiceID{id}
 }
 
 // OfPlatform tells whether a problem holds everything.
-func (p Problem) OfPlatform() bool { return p.Service == "" && !p.Unused }
+func (p Problem) OfPlatform() bool { return len(p.Holds) == 0 && !p.Unused }
+
+// Held names the services that a problem holds, but no more than most.
+func (p Problem) Held(most int) string {
+	var names []string
+	for i, id := range p.Holds {
+		if i == most {
+			names = append(names, fmt.Sprintf("and %d more", len(p.Holds)-i))
+			break
+		}
+		names = append(names, string(id))
+	}
+	return strings.Join(names, ", ")
+}
+
+// Concerns tells whether a problem holds a service.
+func (p Problem) Concerns(id ServiceID) bool { return slices.Contains(p.Holds, id) }
 
 // String is one line: position, message and code.
 func (p Problem) String() string {

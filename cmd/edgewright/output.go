@@ -37,6 +37,12 @@ func tellProblems(w io.Writer, problems []schema.Problem) {
 	}
 }
 
+func tellWarnings(w io.Writer, warnings []schema.Problem) {
+	for _, p := range warnings {
+		fmt.Fprintln(w, "warning: "+schema.Format(p))
+	}
+}
+
 func count(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun

@@ -54,6 +54,7 @@ func tellPlan(cmd *cobra.Command, p reconciler.Previewed, asJSON bool) error {
 		return writeJSON(cmd.OutOrStdout(), p)
 	}
 	tellProblems(cmd.ErrOrStderr(), p.Problems)
+	tellWarnings(cmd.ErrOrStderr(), p.Warnings)
 	_, err := io.WriteString(cmd.OutOrStdout(), forge.Text(p.Review(), colour(cmd.OutOrStdout())))
 	return err
 }

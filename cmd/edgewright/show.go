@@ -27,7 +27,7 @@ func showCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			own := slices.DeleteFunc(commit.Problems, func(p schema.Problem) bool { return !p.OfPlatform() && p.Service != schema.ServiceID(args[0]) })
+			own := slices.DeleteFunc(commit.Problems, func(p schema.Problem) bool { return !p.OfPlatform() && !p.Concerns(schema.ServiceID(args[0])) })
 			tellProblems(cmd.ErrOrStderr(), own)
 			s, is := commit.Edge.Service(schema.ServiceID(args[0]))
 			switch {

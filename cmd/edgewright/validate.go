@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -27,9 +28,7 @@ func validateCommand() *cobra.Command {
 				return answerProblemsJSON(cmd, commit)
 			}
 			tellProblems(cmd.ErrOrStderr(), commit.Problems)
-			for _, p := range commit.Warnings {
-				fmt.Fprintln(cmd.ErrOrStderr(), "warning: "+schema.Format(p))
-			}
+			tellWarnings(cmd.ErrOrStderr(), commit.Warnings)
 			fmt.Fprintln(cmd.OutOrStdout(), verdict(commit))
 			return refusedBy(commit.Problems)
 		},
@@ -52,7 +51,11 @@ func answerProblemsJSON(cmd *cobra.Command, commit load.Commit) error {
 
 func verdict(commit load.Commit) string {
 	if n := len(commit.Problems); n > 0 {
-		return fmt.Sprintf("refused: %s in %s", count(n, "problem"), count(len(services(commit)), "service"))
+		holds := fmt.Sprintf("%d of %s", len(heldBy(commit.Problems)), count(len(services(commit)), "service"))
+		if slices.ContainsFunc(commit.Problems, schema.Problem.OfPlatform) {
+			holds = "everything"
+		}
+		return fmt.Sprintf("refused: %s, holding back %s", count(n, "problem"), holds)
 	}
 	return fmt.Sprintf("valid: %s, %s", count(len(commit.Edge.Services), "service"), count(hostCount(commit.Edge), "host name"))
 }
@@ -70,10 +73,20 @@ func services(commit load.Commit) map[schema.ServiceID]bool {
 	for _, s := range commit.Edge.Services {
 		ids[s.ID] = true
 	}
-	for _, p := range commit.Problems {
-		ids[p.Service] = true
+	for id := range heldBy(commit.Problems) {
+		ids[id] = true
 	}
-	delete(ids, "")
+	return ids
+}
+
+// heldBy are the services that problems hold.
+func heldBy(problems []schema.Problem) map[schema.ServiceID]bool {
+	ids := map[schema.ServiceID]bool{}
+	for _, p := range problems {
+		for _, id := range p.Holds {
+			ids[id] = true
+		}
+	}
 	return ids
 }
 

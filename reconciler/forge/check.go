@@ -65,6 +65,9 @@ func (r Review) conclusion() Conclusion {
 
 func annotation(p schema.Problem) Annotation {
 	message := []string{clean(p.Message, 2000)}
+	if len(p.Holds) > 1 {
+		message = append(message, "It holds "+clean(p.Held(20), 2000))
+	}
 	if p.Hint != "" {
 		message = append(message, "Try: "+clean(p.Hint, 2000))
 	}

@@ -126,6 +126,9 @@ func findings(problems []schema.Problem, in ink) []string {
 		if p.Line != "" {
 			out[i] += "<br>" + in.code(p.Line)
 		}
+		if len(p.Holds) > 1 {
+			out[i] += "<br>it holds " + in.prose(p.Held(10))
+		}
 		if p.Hint != "" {
 			out[i] += "<br>try: " + in.prose(p.Hint)
 		}

@@ -65,7 +65,7 @@ func planned(steps ...Step) Review {
 
 func problem(line int, message string) schema.Problem {
 	return schema.Problem{Code: "route/backend", Position: schema.Position{File: "services/jira/jira-web.cue", Line: line, Column: 9},
-		Path: "routes[0].forward.to[0].backend", Message: message, Hint: "declare it under backends", Line: `  backend: "wbe"`, Service: "jira-web",
+		Path: "routes[0].forward.to[0].backend", Message: message, Hint: "declare it under backends", Line: `  backend: "wbe"`, Holds: schema.Holding("jira-web"),
 		Also: []schema.Position{{File: "services/jira/other.cue", Line: 3}}}
 }
 
@@ -91,7 +91,7 @@ func cases() map[string]Review {
 		"content-only":  planned(content),
 		"drift":         planned(drifted),
 		"problems": with(planned(), func(r *Review) {
-			r.Warnings = []schema.Problem{{Code: "backend/unused", Position: schema.Position{File: "services/a/b.cue", Line: 2, Column: 3}, Message: "no route forwards to backend x", Hint: "forward to it, or remove it", Service: "b"}}
+			r.Warnings = []schema.Problem{{Code: "backend/unused", Position: schema.Position{File: "services/a/b.cue", Line: 2, Column: 3}, Message: "no route forwards to backend x", Hint: "forward to it, or remove it", Holds: schema.Holding("b")}}
 			r.Problems = []schema.Problem{problem(14, "backend wbe is not declared"), problem(3, "host name jira.example.com is taken by jira-old")}
 			r.Held = []Held{{"jira-web", "services/jira/jira-web.cue:14:9: backend wbe is not declared"}}
 		}),

@@ -113,7 +113,7 @@ services: x: fleet: "\(len(_l))"`),
 			}
 			if got := results[1].Problems; len(got) != 1 || !strings.Contains("|"+codes+"|", "|"+string(got[0].Code)+"|") {
 				t.Errorf("problems %v, want one of %s", got, codes)
-			} else if got[0].Service == "" || got[0].Hint == "" {
+			} else if len(got[0].Holds) == 0 || got[0].Hint == "" {
 				t.Errorf("problem %+v names no service or no remedy", got[0])
 			}
 		})

@@ -38,7 +38,7 @@ func (b *breach) problem(f load.File, l Limits) schema.Problem {
 		Message:  message,
 		Hint:     hint,
 		Line:     firstLine(f.Data),
-		Service:  service,
+		Holds:    schema.Holding(service),
 	}
 }
 

@@ -87,8 +87,8 @@ func everything() *reconciler.View {
 	return &reconciler.View{
 		At: noon.Add(-3 * time.Second), Commit: "0123456789abcdef", Subject: "Move jira", Author: "dev", Loaded: true,
 		Problems: []schema.Problem{{Code: "host/duplicate", Position: schema.Position{File: "services/jira/web.cue", Line: 7, Column: 3},
-			Message: "the name is taken", Hint: "take another", Line: "hosts: [\"x\"]", Service: "jira-web"}},
-		Warnings: []schema.Problem{{Code: "waiver/ending", Position: schema.Position{File: "services/jira/web.cue", Line: 9}, Message: "this waiver ends soon", Service: "jira-web"}},
+			Message: "the name is taken", Hint: "take another", Line: "hosts: [\"x\"]", Holds: schema.Holding("jira-web")}},
+		Warnings: []schema.Problem{{Code: "waiver/ending", Position: schema.Position{File: "services/jira/web.cue", Line: 9}, Message: "this waiver ends soon", Holds: schema.Holding("jira-web")}},
 		Waivers:  []reconciler.WaiverView{{Service: "jira-web", Waiver: schema.Waiver{Rule: "backend/health", At: "backends.old", Reason: "it is <old>", Expires: schema.Date{Year: 2027, Month: 1, Day: 31}, Approver: "platform"}}},
 		Services: []reconciler.ServiceView{
 			{ID: "wiki", Team: "confluence", Fleet: "edge", Hosts: []schema.Hostname{"wiki.example.com"}, File: "services/wiki.cue", State: "converged", Commit: "feedfacefeed", Since: noon.Add(-time.Hour)},

@@ -44,7 +44,7 @@ func (s *Schema) Evaluate(u Unit) Result {
 			Message: "no declaration belongs here", Hint: "a service is declared in services/<team>/<id>.cue, the platform in platform/"}}}
 	}
 	for i := range r.Problems {
-		r.Problems[i].Service = id
+		r.Problems[i].Holds = schema.Holding(id)
 		for _, text := range []*string{&r.Problems[i].Message, &r.Problems[i].Hint, &r.Problems[i].Path} {
 			*text = short(printable(*text))
 		}

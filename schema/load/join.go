@@ -74,7 +74,7 @@ func comparePrivate(results []*known) []schema.Problem {
 				continue
 			}
 			id, _ := ServiceOf(r.Source.File)
-			problems = append(problems, schema.Problem{Code: "file/private", Service: id, Position: at, Also: []schema.Position{other},
+			problems = append(problems, schema.Problem{Code: "file/private", Holds: schema.Holding(id), Position: at, Also: []schema.Position{other},
 				Message: fmt.Sprintf("%s is declared here and in %s: CUE takes the files of a folder for one", name, other.File),
 				Hint:    "rename one of the two, or declare it once, in shared.cue"})
 		}
@@ -124,11 +124,49 @@ func dropTwins(edge *schema.Edge) []schema.Problem {
 			return false
 		}
 		problems = append(problems, schema.Problem{
-			Code: "service/duplicate", Service: b.ID, Position: b.Source.Find(""), Also: []schema.Position{a.Source.Find("")},
+			Code: "service/duplicate", Holds: schema.Holding(b.ID), Position: b.Source.Find(""), Also: []schema.Position{a.Source.Find("")},
 			Message: "service " + string(b.ID) + " is declared twice, here and in " + a.Source.File,
 			Hint:    "an id is unique in the whole edge: rename one of the two",
 		})
 		return true
 	})
 	return problems
+}
+
+// once joins what several services have from one place, as a shared file: it is told once, in the words of the first of them.
+func once(problems []schema.Problem) []schema.Problem {
+	type place struct {
+		code schema.Code
+		at   schema.Position
+		nth  int // of its service, at this place
+	}
+	type asked struct {
+		code schema.Code
+		at   schema.Position
+		id   schema.ServiceID
+	}
+	counts, first := map[asked]int{}, map[place]int{}
+	var out []schema.Problem
+	for _, p := range problems {
+		if len(p.Holds) != 1 {
+			out = append(out, p)
+			continue
+		}
+		a := asked{p.Code, p.Position, p.Holds[0]}
+		key := place{p.Code, p.Position, counts[a]}
+		counts[a]++
+		if at, told := first[key]; told {
+			if len(out[at].Holds) == 1 {
+				out[at].Holds = slices.Clone(out[at].Holds)
+			}
+			out[at].Holds = append(out[at].Holds, p.Holds[0])
+			continue
+		}
+		first[key] = len(out)
+		out = append(out, p)
+	}
+	for _, p := range out {
+		slices.Sort(p.Holds)
+	}
+	return out
 }

@@ -63,7 +63,7 @@ func TestBadDeclarations(t *testing.T) {
 			files, want := overlay(base, archive)
 			var got strings.Builder
 			for _, p := range loadAll(t, files).Problems {
-				fmt.Fprintf(&got, "%v\n\tpath: %s\n\thint: %s\n\tholds: %s\n\tline: %s\n", p, p.Path, p.Hint, p.Service, strings.TrimSpace(p.Line))
+				fmt.Fprintf(&got, "%v\n\tpath: %s\n\thint: %s\n\tholds: %s\n\tline: %s\n", p, p.Path, p.Hint, p.Held(99), strings.TrimSpace(p.Line))
 				if p.Message == "" || p.Position.Line == 0 {
 					t.Errorf("problem %+v has no message or no line", p)
 				}
@@ -156,7 +156,7 @@ func (givenUp) Evaluate(_ context.Context, units []load.Unit) ([]load.Result, er
 	results := make([]load.Result, len(units))
 	for i, u := range units {
 		service, _ := load.ServiceOf(u.Path())
-		results[i].Problems = []schema.Problem{{Code: "limit/time", Service: service, Position: schema.Position{File: u.Path(), Line: 1}, Message: "stopped"}}
+		results[i].Problems = []schema.Problem{{Code: "limit/time", Holds: schema.Holding(service), Position: schema.Position{File: u.Path(), Line: 1}, Message: "stopped"}}
 	}
 	return results, nil
 }
@@ -180,8 +180,8 @@ func TestBombInAPackageHoldsNobody(t *testing.T) {
 		t.Fatalf("%d services, problems %v, %v", len(commit.Edge.Services), commit.Problems, err)
 	}
 	for _, p := range commit.Problems {
-		if !p.Unused || p.Service != "" || p.OfPlatform() {
-			t.Errorf("%s holds %q", p, p.Service)
+		if !p.Unused || len(p.Holds) > 0 || p.OfPlatform() {
+			t.Errorf("%s holds %q", p, p.Holds)
 		}
 	}
 }

@@ -54,7 +54,7 @@ func (l *Loader) Load(ctx context.Context, files []File) (Commit, error) {
 		verdict := l.rules.Check(edge, l.today(), func(h schema.Hostname) bool { return c.Mentions("", h) })
 		c.Problems, c.Warnings = append(c.Problems, verdict.Problems...), verdict.Warnings
 	}
-	c.Problems = withoutUnusedTwins(c.Problems)
+	c.Problems = once(withoutUnusedTwins(c.Problems))
 	for _, told := range [][]schema.Problem{c.Problems, c.Warnings} {
 		quote(told, files)
 		schema.SortProblems(told)

@@ -82,7 +82,7 @@ func sorted(files []File, looks func(File) look) *tree {
 		switch {
 		case f.Unfit != "":
 			id, _ := ServiceOf(f.Path)
-			t.problems = append(t.problems, schema.Problem{Code: "file/unfit", Service: id, Position: schema.Position{File: printable(f.Path), Line: 1, Column: 1},
+			t.problems = append(t.problems, schema.Problem{Code: "file/unfit", Holds: schema.Holding(id), Position: schema.Position{File: printable(f.Path), Line: 1, Column: 1},
 				Message: "this file cannot be read: " + f.Unfit, Hint: "declarations are plain files of at most 256 KiB"})
 		case f.Path == moduleFile:
 			t.readModule(f)
@@ -116,7 +116,7 @@ func (t *tree) compareCases(files []File) {
 			continue
 		}
 		id, _ := ServiceOf(f.Path)
-		t.problems = append(t.problems, schema.Problem{Code: "file/case", Service: id, Position: schema.Position{File: printable(f.Path), Line: 1, Column: 1},
+		t.problems = append(t.problems, schema.Problem{Code: "file/case", Holds: schema.Holding(id), Position: schema.Position{File: printable(f.Path), Line: 1, Column: 1},
 			Message: "the name of this file differs from " + printable(other) + " only in case", Hint: "rename one of the two: where cases are not told apart, one takes the other's place",
 			Also: []schema.Position{{File: printable(other), Line: 1, Column: 1}}})
 	}

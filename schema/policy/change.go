@@ -15,7 +15,7 @@ func CheckChange(before, after schema.Edge, today schema.Date, unread func(schem
 		s := &after.Services[i]
 		was, existed := before.Service(s.ID)
 		if existed && was.Exposure == schema.Internal && s.Exposure == schema.Public && !opens(after.Platform, *s, today) {
-			problems = append(problems, schema.Problem{Code: Opened, Service: s.ID, Position: s.Source.Find("exposure"), Path: "services." + string(s.ID) + ".exposure",
+			problems = append(problems, schema.Problem{Code: Opened, Holds: schema.Holding(s.ID), Position: s.Source.Find("exposure"), Path: "services." + string(s.ID) + ".exposure",
 				Message: fmt.Sprintf("service %s was internal and would be open to the public: that needs the word of an approver", s.ID),
 				Hint:    fmt.Sprintf("add to waivers {rule: %q, reason: \"…\", expires: \"…\", approver: \"…\"}; approvers are %s", Opened, join(after.Platform.Approvers))})
 		}
@@ -67,7 +67,7 @@ func pointers(after schema.Edge, was, now schema.Service, h schema.Hostname) []s
 	for _, s := range after.Services {
 		for i, r := range s.Routes {
 			if redirect, is := r.Action.(schema.Redirect); is && redirect.Host == h && s.ID != was.ID {
-				return []schema.Problem{{Code: "host/removed", Service: was.ID, Position: at, Path: "services." + string(was.ID) + ".hosts",
+				return []schema.Problem{{Code: "host/removed", Holds: schema.Holding(was.ID), Position: at, Path: "services." + string(was.ID) + ".hosts",
 					Message: fmt.Sprintf("%s is removed, but route %s of service %s redirects to it", h, r.Name, s.ID), Hint: "change that redirect first, or in the same pull",
 					Also: []schema.Position{s.Source.Find(fmt.Sprintf("routes[%d].redirect.host", i))}}}
 			}

@@ -126,7 +126,7 @@ func TestChange(t *testing.T) {
 				today = schema.Date{Year: 2026, Month: 2, Day: 9}
 			}
 			for _, p := range CheckChange(c.before, c.after, today, func(h schema.Hostname) bool { return string(h) == c.unread }) {
-				got += string(p.Service) + " " + string(p.Code)
+				got += p.Held(9) + " " + string(p.Code)
 			}
 			if got != c.want {
 				t.Errorf("told %q, want %q", got, c.want)

@@ -56,7 +56,7 @@ func (j *judgement) tell(strictness schema.Strictness, code schema.Code, path, m
 		j.Problems = append(j.Problems, p)
 		return
 	}
-	p.Position, p.Service = j.service.Source.Find(path), j.service.ID
+	p.Position, p.Holds = j.service.Source.Find(path), schema.Holding(j.service.ID)
 	if strings.HasPrefix(p.Position.File, "platform/") { // a default: told where it took effect
 		p.Position, p.Also = j.service.Source.Find(""), append(p.Also, p.Position)
 	}
