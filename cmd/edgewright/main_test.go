@@ -76,17 +76,19 @@ func TestStory(t *testing.T) {
 
 // TestScripts are the verbs as people and scripts see them: answer, faults and exit code.
 func TestScripts(t *testing.T) {
-	testscript.Run(t, testscript.Params{Dir: "testdata/script", UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "", RequireExplicitExec: true,
-		Setup: func(env *testscript.Env) error {
-			for _, f := range fixtures.EdgeConfig() {
-				path := filepath.Join(env.WorkDir, "edge-config", filepath.FromSlash(f.Path))
-				if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-					return err
-				}
-				if err := os.WriteFile(path, f.Data, 0o644); err != nil {
-					return err
-				}
-			}
-			return nil
-		}})
+	testscript.Run(t, testscript.Params{Dir: "testdata/script", UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "", RequireExplicitExec: true, Setup: copyFixtures})
+}
+
+// copyFixtures puts the fixture repository into the folder of a script.
+func copyFixtures(env *testscript.Env) error {
+	for _, f := range fixtures.EdgeConfig() {
+		path := filepath.Join(env.WorkDir, "edge-config", filepath.FromSlash(f.Path))
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(path, f.Data, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
 }
