@@ -245,7 +245,7 @@ func wording(e errors.Error, path string) schema.Problem {
 	case strings.Contains(text, "imported but not defined"), strings.Contains(text, "builtin package"):
 		_, quoted, _ := strings.Cut(text, "package ")
 		quoted, _, _ = strings.Cut(quoted, " ")
-		return schema.Problem{Code: "cue/import", Message: "there is no package " + quoted, Hint: "a declaration may import packages of this repository (<module>/<folder>) and of CUE itself (strings, list …); nothing is fetched"}
+		return schema.Problem{Code: "cue/import", Message: "there is no package " + quoted, Hint: "a declaration may import packages of this repository, as <module>/<folder> with the module that cue.mod/module.cue names, and of CUE itself (strings, list …); nothing is fetched"}
 	case strings.HasPrefix(format, "package %q"):
 		return schema.Problem{Code: "cue/import", Message: text, Hint: "mend the package, or stop importing it"}
 	}

@@ -122,11 +122,19 @@ func (t *tree) compareCases(files []File) {
 	}
 }
 
-// readModule learns how the packages of the repository are named in imports.
+// readModule learns how the packages of the repository are named in imports. What is wrong with it holds those that import.
 func (t *tree) readModule(f File) {
+	fault := func(p schema.Problem) {
+		p.Unused = true
+		t.problems = append(t.problems, p)
+	}
+	if p := cmp.Or(unreadable(f), tooMuch(f)); p != nil {
+		fault(*p)
+		return
+	}
 	file, err := parser.ParseFile(f.Path, f.Data)
 	if err != nil {
-		t.problems = append(t.problems, syntaxProblems(f.Path, err)...)
+		fault(syntaxProblems(f.Path, err)[0])
 		return
 	}
 	for _, d := range file.Decls {
@@ -141,7 +149,10 @@ func (t *tree) readModule(f File) {
 			t.module, _ = v.(string)
 		}
 	}
-	t.module, _, _ = strings.Cut(t.module, "@")
+	if t.module, _, _ = strings.Cut(t.module, "@"); t.module == "" {
+		fault(schema.Problem{Code: "file/module", Position: schema.Position{File: f.Path, Line: 1, Column: 1}, Path: "module",
+			Message: "this file names no module, so no package of this repository can be imported", Hint: `write: module: "acme.example/edge-config", with a name of your own`})
+	}
 }
 
 // unit gathers what a declaration may refer to. One that is literal refers to nothing.
