@@ -45,9 +45,7 @@ func (s *Schema) Evaluate(u Unit) Result {
 	}
 	for i := range r.Problems {
 		r.Problems[i].Holds = schema.Holding(id)
-		for _, text := range []*string{&r.Problems[i].Message, &r.Problems[i].Hint, &r.Problems[i].Path} {
-			*text = short(printable(*text))
-		}
+		tidy(&r.Problems[i])
 		if r.Problems[i].Position.Line == 0 {
 			r.Problems[i].Position = schema.Position{File: f.Path, Line: 1, Column: 1}
 		}

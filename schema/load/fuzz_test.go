@@ -3,8 +3,10 @@ package load_test
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -26,8 +28,7 @@ func FuzzEvaluate(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, path string, data []byte) {
-		// What multiplies is bounded by the confined process, not here.
-		if len(data) > 2000 || bytes.ContainsAny(data, "*|") || bytes.Contains(data, []byte("for")) || bytes.Contains(data, []byte("(")) {
+		if multiplies(data) {
 			t.Skip()
 		}
 		r := compiled.Evaluate(load.Unit{Files: []load.File{{Path: path, Data: data}}})
@@ -50,6 +51,60 @@ func FuzzEvaluate(f *testing.F) {
 		again, _ := json.Marshal(back)
 		if diff := cmp.Diff(string(wire), string(again)); diff != "" {
 			t.Error(diff)
+		}
+	})
+}
+
+// multiplies tells of what the confined process bounds, and nothing in a test.
+func multiplies(data []byte) bool {
+	return len(data) > 2000 || bytes.ContainsAny(data, "*|(") || bytes.Contains(data, []byte("for"))
+}
+
+// FuzzLoad holds that whatever stands in a declaration, a shared file, a package and the module file, a service that uses none of them
+// is declared and free of problems, and that each problem is in a file of the commit.
+func FuzzLoad(f *testing.F) {
+	const (
+		declaration = "services/jira/jira-web.cue"
+		shared      = "services/shared.cue"
+		library     = "lib/browser/browser.cue"
+		module      = "cue.mod/module.cue"
+		neighbour   = "trello-web"
+	)
+	base := fixtures.Declarations(fixtures.EdgeConfig())
+	written := map[string][]byte{}
+	for _, file := range base {
+		written[file.Path] = file.Data
+	}
+	f.Add(written[declaration], written[shared], written[library], written[module])
+	f.Add([]byte("package services\nimport \"acme.example/edge-config/lib/browser\"\nservices: \"jira-web\": browser.#S & #T & {hosts: [\"jira.acme.example\"]}"),
+		[]byte("package services\n#T: {fleet: \"edge\", ...}\n_x: #T"), []byte("package browser\n#S: exposure: \"public\""), written[module])
+	f.Add([]byte("package services\nservices: {x: #A, \"jira-web\": x}"), []byte("package services\n#A: #A"), []byte("package b\nimport \"acme.example/edge-config/lib/browser\""), []byte("module: 5"))
+	loader := &load.Loader{Evaluator: &load.Trusted{}}
+	f.Fuzz(func(t *testing.T, one, two, three, four []byte) {
+		if multiplies(one) || multiplies(two) || multiplies(three) || multiplies(four) {
+			t.Skip()
+		}
+		files := base
+		for path, data := range map[string][]byte{declaration: one, shared: two, library: three, module: four} {
+			files = fixtures.Over(files, load.File{Path: path, Data: data})
+		}
+		commit, err := loader.Load(t.Context(), files)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, declared := commit.Edge.Service(neighbour); !declared {
+			t.Error("the neighbour is gone")
+		}
+		for _, p := range commit.Problems {
+			if p.Concerns(neighbour) && !strings.HasPrefix(string(p.Code), "host/") || p.OfPlatform() {
+				t.Errorf("holds more than its own: %+v", p)
+			}
+			if p.Position.Line == 0 || !slices.ContainsFunc(files, func(f load.File) bool { return f.Path == p.Position.File }) {
+				t.Errorf("nowhere: %+v", p)
+			}
+			if strings.ContainsFunc(p.Message+p.Hint+p.Path, unicode.IsControl) {
+				t.Errorf("not printable: %q", p.Message+p.Hint+p.Path)
+			}
 		}
 	})
 }

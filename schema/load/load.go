@@ -56,7 +56,7 @@ func (c Commit) Mentions(id schema.ServiceID, h schema.Hostname) bool {
 	})
 }
 
-// quote fills in the text of the lines that problems speak of.
+// quote fills in the text of the lines that problems speak of, and keeps their words from steering what shows them.
 func quote(problems []schema.Problem, files []File) {
 	if len(problems) == 0 {
 		return
@@ -67,6 +67,7 @@ func quote(problems []schema.Problem, files []File) {
 	}
 	lines := map[string][]string{}
 	for i, p := range problems {
+		tidy(&problems[i])
 		if p.Line != "" || p.Position.Line == 0 {
 			continue
 		}
@@ -94,6 +95,13 @@ func printable(line string) string {
 }
 
 func clip(s string, n int) string { return s[:min(len(s), n)] }
+
+// tidy makes the words of a problem, in which an author's may stand, printable and short.
+func tidy(p *schema.Problem) {
+	for _, text := range []*string{&p.Message, &p.Hint, &p.Path} {
+		*text = short(strings.ReplaceAll(printable(*text), "\t", " "))
+	}
+}
 
 // short leaves out the middle of what nobody would read: a name of many kilobytes.
 func short(text string) string {
