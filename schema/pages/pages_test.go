@@ -97,8 +97,8 @@ var elsewhere = map[schema.Code]string{
 	"platform/none":   "testdata/bad",
 	"platform/render": "reconciler TestPlans",
 	"route/respond":   "schema/policy TestBounds",
-	"schema/decode":   "nobody knows how",
-	"service/render":  "nobody knows how",
+	"schema/decode":   "schema/load TestDecodeTellsItsOwnFault",
+	"service/render":  "reconciler TestWhatCannotBeRenderedIsHeld",
 }
 
 // TestExamples holds that a bad example makes its problem, and the good one beside it none.
