@@ -124,8 +124,8 @@ func (c *checker) text(path string, f *Form, v string) {
 	message := f.Message
 	switch {
 	case message != "":
-	case len(f.alternatives()) > 0:
-		message = "it must be " + strings.Join(f.alternatives(), ", ")
+	case len(f.Alternatives()) > 0:
+		message = "it must be " + strings.Join(f.Alternatives(), ", ")
 	default:
 		message = "it must match " + f.Pattern.String()
 	}
@@ -134,14 +134,14 @@ func (c *checker) text(path string, f *Form, v string) {
 
 // near is the choice that is likely meant.
 func (f *Form) near(v string) string {
-	if near := schema.Nearest(v, f.alternatives()); near != "" {
+	if near := schema.Nearest(v, f.Alternatives()); near != "" {
 		return "did you mean " + strconv.Quote(near) + "?"
 	}
 	return ""
 }
 
-// alternatives are the words of a pattern that is a list of them, ^(a|b|c)$, or the choices.
-func (f *Form) alternatives() []string {
+// Alternatives are the words of a pattern that is a list of them, ^(a|b|c)$, or the choices.
+func (f *Form) Alternatives() []string {
 	if f.Pattern == nil {
 		return f.Choices
 	}

@@ -106,7 +106,7 @@ func (c *comparison) groups(path string, old, new *Form) {
 }
 
 func (c *comparison) texts(path string, old, new *Form) {
-	was, is := old.alternatives(), new.alternatives()
+	was, is := old.Alternatives(), new.Alternatives()
 	switch {
 	case pattern(old) == pattern(new) && slices.Equal(old.Choices, new.Choices):
 	case len(was) > 0 && len(is) > 0:

@@ -111,7 +111,7 @@ func rows(b *strings.Builder, f *form.Form, prefix string) {
 		if field.Required {
 			needed = "required"
 		}
-		fmt.Fprintf(b, "| `%s%s` | %s | %s |\n", prefix, name, needed, cell(sentence(kind(field.Form), meaning(name, field.Doc))))
+		fmt.Fprintf(b, "| `%s%s` | %s | %s |\n", prefix, name, needed, cell(sentence(field.Form, meaning(name, field.Doc))))
 		if field.Form.Kind == form.Group && field.Form.Name == "" && field.Form.Keys == nil {
 			rows(b, field.Form, prefix+name+".")
 		}
@@ -125,11 +125,15 @@ func meaning(name, doc string) string {
 }
 
 // sentence joins what a value is with what the schema says about it.
-func sentence(kind, doc string) string {
-	if doc == "" {
-		return kind
+func sentence(f *form.Form, doc string) string {
+	text := kind(f)
+	if doc != "" {
+		text += ": " + undefined(doc)
 	}
-	return kind + ": " + undefined(doc)
+	if f.Name == "" && f.Kind == form.Text && f.Message != "" && len(f.Alternatives()) == 0 {
+		text = strings.TrimSuffix(text, ".") + " (" + f.Message + ")."
+	}
+	return text
 }
 
 // kind is what a value is, with a link to its definition.
@@ -143,6 +147,10 @@ func kind(f *form.Form) string {
 		return "by " + kind(f.Keys) + ": " + kind(f.Values)
 	case f.Kind == form.Group:
 		return "group"
+	case f.Kind == form.Text && len(f.Alternatives()) > 0:
+		return strings.Join(f.Alternatives(), ", ")
+	case f.Kind == form.Text:
+		return "text"
 	}
 	return valueOf(f)
 }
