@@ -62,8 +62,43 @@ func (c *checker) check(path string, f *Form, value any) {
 		}
 	}
 	if f.Kind != Any {
-		c.fault("field/type", path, fmt.Sprintf("%s must be %s, not %s", named(path), f.Words(), words(value)), "")
+		c.fault("field/type", path, fmt.Sprintf("%s must be %s, not %s", named(path), f.Words(), words(value)), f.instead(value))
 	}
+}
+
+// instead says how to write a value of another kind in this form, where that can be told.
+func (f *Form) instead(value any) string {
+	written, err := json.Marshal(value)
+	if err != nil || len(written) > 60 {
+		written = nil
+	}
+	text, isText := value.(string)
+	_, isGroup := value.(map[string]any)
+	switch {
+	case f.Kind == List && f.Items.Kind == Group && isGroup:
+		return "write [{…}]"
+	case f.Kind == List && written != nil && len(f.Items.Check(value)) == 0:
+		return "write [" + string(written) + "]"
+	case f.Kind == Group && len(f.Fields) > 0:
+		return "fields here are " + strings.Join(slices.Sorted(maps.Keys(f.Fields)), ", ")
+	case f.Kind == Group:
+		return "write {name: …}, with names of your choice"
+	case (f.Kind == Number || f.Kind == Flag) && isText && len(f.Check(bare(text))) == 0:
+		return "write " + text + ", without quotes"
+	case f.Kind == Text && f.Message != "":
+		return f.Message
+	case f.Kind == Text && written != nil && !isGroup:
+		return "write " + strconv.Quote(string(written))
+	}
+	return ""
+}
+
+// bare is what a text would be without its quotes.
+func bare(text string) any {
+	if text == "true" || text == "false" {
+		return text == "true"
+	}
+	return json.Number(text)
 }
 
 func named(path string) string {

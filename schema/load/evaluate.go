@@ -1,6 +1,7 @@
 package load
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"path"
@@ -91,6 +92,11 @@ func (s *Schema) evaluateService(u Unit, f File, id schema.ServiceID, team schem
 	if len(problems) == 0 && service.Owner.Team != team {
 		problems = append(problems, schema.Problem{Code: "service/team", Position: r.Source.Find("owner.team"), Path: "owner.team",
 			Message: fmt.Sprintf("owner.team is %s, but the file lies in the folder of %s", service.Owner.Team, team), Hint: "move the file, or name the folder's team"})
+	}
+	if len(problems) > 0 {
+		if r.Glimpse = glimpse(tree, problems); r.Glimpse != nil {
+			r.Glimpse.ID, r.Glimpse.Owner.Team = id, cmp.Or(r.Glimpse.Owner.Team, team)
+		}
 	}
 	r.Service, r.Problems = &service, prefixed(problems, prefix)
 	return r

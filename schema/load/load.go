@@ -30,6 +30,7 @@ type Result struct {
 	Source   schema.Source    `json:"source"`
 	Problems []schema.Problem `json:"problems,omitempty"`
 	Library  bool             `json:"library,omitempty"` // nothing is declared: others use it
+	Glimpse  *schema.Service  `json:"glimpse,omitempty"` // what can be read of a service with problems; it takes no effect
 
 	Private map[string]schema.Position `json:"private,omitempty"` // hidden fields and definitions at the top of the declaration
 }

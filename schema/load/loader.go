@@ -53,6 +53,11 @@ func (l *Loader) Load(ctx context.Context, files []File) (Commit, error) {
 	if !slices.ContainsFunc(c.Problems, schema.Problem.OfPlatform) {
 		verdict := l.rules.Check(edge, l.today(), func(h schema.Hostname) bool { return c.Mentions("", h) })
 		c.Problems, c.Warnings = append(c.Problems, verdict.Problems...), verdict.Warnings
+		for _, r := range results {
+			if r.Glimpse != nil {
+				c.Problems = append(c.Problems, l.glance(edge.Platform, r)...)
+			}
+		}
 	}
 	c.Problems = once(withoutUnusedTwins(c.Problems))
 	for _, told := range [][]schema.Problem{c.Problems, c.Warnings} {

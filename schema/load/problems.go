@@ -54,7 +54,7 @@ func misshapen(faults []form.Fault, source schema.Source, says map[string]schema
 func withoutEchoes(problems []schema.Problem, faults []form.Fault) []schema.Problem {
 	return slices.DeleteFunc(problems, func(p schema.Problem) bool {
 		return slices.ContainsFunc(faults, func(f form.Fault) bool {
-			return f.Path == p.Path || strings.HasPrefix(f.Path, p.Path+".") || strings.HasPrefix(f.Path, p.Path+"[") || strings.HasPrefix(p.Path, f.Path+".") || strings.HasPrefix(p.Path, f.Path+"[")
+			return related(f.Path, p.Path)
 		})
 	})
 }

@@ -55,6 +55,22 @@ func (c *Checker) Check(e schema.Edge, today schema.Date, unread func(schema.Hos
 	return all
 }
 
+// Glance is what the rules say of a service that is not among those checked last, as part of it cannot be read. It is remembered
+// nowhere.
+func (c *Checker) Glance(p schema.Platform, s schema.Service, today schema.Date) []schema.Problem {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.index == nil {
+		return nil
+	}
+	j := judgement{platform: &p, service: &s, today: today, index: c.index}
+	j.judgeService()
+	for _, d := range j.dangling {
+		j.add(d.verdict)
+	}
+	return j.Problems
+}
+
 // changes brings the index up to date and returns the services that have to be judged again.
 func (c *Checker) changes(e schema.Edge) map[schema.ServiceID]bool {
 	again := map[schema.ServiceID]bool{}
