@@ -6,7 +6,7 @@ import "github.com/edgewright/edgewright/schema"
 // what the light kind of CUE of the schema leaves to Go, and what only a running daemon can know. The list is closed: a test runs both
 // over all declarations that there are.
 var DaemonOnly = []schema.Code{
-	"backend/address", "backend/health", "backend/location", "backend/loop", "backend/twice", "budget/regexes", "budget/routes", "exposure/opened",
+	"backend/address", "backend/health", "backend/local", "backend/location", "backend/loop", "backend/twice", "budget/regexes", "budget/routes", "exposure/opened",
 	"field/date", "field/deprecated", "field/duration", "field/name", "file/attribute", "file/case", "file/package", "file/place", "file/private",
 	"file/shared", "file/unfit", "fleet/address", "fleet/addresses", "fleet/exposure", "fleet/listeners", "fleet/port", "fleet/unknown", "header/both",
 	"header/reserved", "host/domain", "host/duplicate", "host/length", "host/none", "host/protected", "host/removed", "host/twice", "host/wildcard",

@@ -86,6 +86,7 @@ func each[T any](v any, blank T) []T {
 // glanced are the rules that a faulty service is held to: those about what is there, not about what is missing or follows from the whole.
 // Each needs some other fields to be sound.
 var glanced = map[schema.Code][]string{
+	"backend/local":     nil,
 	"header/both":       nil,
 	"header/reserved":   nil,
 	"host/domain":       {"owner", "owner.team"},

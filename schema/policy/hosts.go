@@ -30,7 +30,7 @@ func (j *judgement) checkHosts() {
 		}
 		j.checkProtected(at, h)
 		for _, other := range j.holders(h) {
-			if other.ID != s.ID {
+			if other.ID != s.ID && !j.usurps(j.look(other), h) {
 				j.problem("host/duplicate", at, fmt.Sprintf("%s is also claimed by service %s of team %s", h, other.ID, j.look(other).Owner.Team),
 					"a host name belongs to one service: agree who keeps it, or move both in one pull", other.Source.Find("hosts"))
 			}
@@ -43,6 +43,13 @@ func (j *judgement) checkHosts() {
 
 func covers(t schema.Team, h schema.Hostname) bool {
 	return slices.ContainsFunc(t.Domains, func(d schema.Hostname) bool { return plain(h).Within(plain(d)) })
+}
+
+// usurps tells whether another service claims a name that only this one's team may use: that is the other's problem alone.
+func (j *judgement) usurps(other *schema.Service, h schema.Hostname) bool {
+	own, is := j.platform.Team(j.service.Owner.Team)
+	theirs, exists := j.platform.Team(other.Owner.Team)
+	return is && covers(own, h) && !(exists && covers(theirs, h))
 }
 
 func (j *judgement) checkProtected(at string, h schema.Hostname) {
