@@ -126,7 +126,7 @@ func (c *child) breachOf(err error) error {
 	if errors.As(err, &known) {
 		return known
 	}
-	b := &breach{code: CodeCrash, detail: fmt.Sprintf("%v, %v%s", err, c.command.ProcessState, c.lastWords())}
+	b := &breach{code: CodeCrash, detail: fmt.Sprintf("%v, %v, at most %s%s", err, c.command.ProcessState, size(c.mostMemory()), c.lastWords())}
 	words := c.stderr.String()
 	switch {
 	case strings.Contains(words, "out of memory"), strings.Contains(words, "cannot allocate memory"), strings.Contains(words, "stack exceeds"), strings.Contains(words, "failed to create new OS thread"):
@@ -135,8 +135,19 @@ func (c *child) breachOf(err error) error {
 		b.code = CodeTime
 	case errors.Is(err, errFrameTooLarge):
 		b.code = CodeOutput
+	case strings.Contains(words, "SIGSEGV") && c.mostMemory() > c.limits.Memory/2: // a mapping was refused, and Go went on with nothing
+		b.code = CodeMemory
 	}
 	return b
+}
+
+// mostMemory is the most that an ended process had resident, in bytes.
+func (c *child) mostMemory() int64 {
+	usage, known := c.command.ProcessState.SysUsage().(*syscall.Rusage)
+	if !known {
+		return 0
+	}
+	return int64(usage.Maxrss) << 10
 }
 
 // outOfCPU tells whether the kernel ended the process for its CPU time, before the process or this one saw it.

@@ -255,3 +255,12 @@ func TestCannotStart(t *testing.T) {
 		t.Errorf("error %v, want one that names the program", err)
 	}
 }
+
+// TestMemoryThatIsRefused holds that a child which ends because it was given no more memory is told as that, however it ended.
+func TestMemoryThatIsRefused(t *testing.T) {
+	e := start(t, Limits{CPUPerFile: time.Minute, WallPerFile: time.Minute})
+	results, err := e.Evaluate(t.Context(), []load.Unit{one(service("import \"list\"\n_l: list.Range(0, 1000000000, 1)\nservices: x: tier: \"\\(_l[999])\""))})
+	if err != nil || len(results[0].Problems) != 1 || results[0].Problems[0].Code != CodeMemory {
+		t.Errorf("got %v, %v", results, err)
+	}
+}
