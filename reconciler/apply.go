@@ -53,12 +53,13 @@ func (l *loop) start(ctx context.Context, batch plan.Batch, now time.Time) error
 		l.status[s.Key] = Status{State: Applying}
 	}
 	l.log(ctx, "call started", "scope", batch.Scope, "steps", len(batch.Steps), "intent", intent.ID)
-	l.background.Go(func() {
-		// A call that was begun is finished also when the daemon is told to stop: cutting it off leaves its outcome in doubt.
-		call, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+	// A call that was begun is finished also when the daemon is told to stop: cutting it off leaves its outcome in doubt.
+	ctx = context.WithoutCancel(ctx)
+	l.aside(ctx, func() any {
+		call, cancel := context.WithTimeout(ctx, 30*time.Second)
 		defer cancel()
 		outcome, err := l.Provider.Apply(call, batch)
-		l.mail <- called{intent.ID, outcome, err}
+		return called{intent.ID, outcome, err}
 	})
 	return nil
 }
@@ -170,7 +171,8 @@ func (l *loop) recent(gone []state.Gone, now time.Time) []state.Gone {
 
 // forgetGone drops inventory entries of what is gone and cannot be asked for any more.
 func (l *loop) forgetGone(now time.Time) {
-	for key, e := range l.owned {
+	for _, key := range sortedKeysFunc(l.owned, resource.Key.Compare) {
+		e := l.owned[key]
 		if e.Spec != nil || len(l.recent(e.Gone, now)) > 0 {
 			continue
 		}
@@ -230,11 +232,11 @@ func (l *loop) askSettled(ctx context.Context, now time.Time) {
 		}
 		f.asking = true
 		l.flights[id] = f
-		l.background.Go(func() {
+		l.aside(ctx, func() any {
 			ask, cancel := context.WithTimeout(ctx, 10*time.Second)
 			defer cancel()
 			done, err := l.Provider.Settled(ask, f.intent.Token)
-			l.send(ctx, settled{id, done, err})
+			return settled{id, done, err}
 		})
 	}
 }
@@ -314,11 +316,15 @@ func (l *loop) forget(keys []resource.Key) {
 
 // rehome notes that a record, itself unchanged, leads to another service of its fleet by now: a host name moved.
 func (l *loop) rehome() {
+	moved := map[resource.Key]bool{}
 	for key, e := range l.owned {
 		want, desired := l.desired[key]
-		if !desired || e.Spec == nil || !bytes.Equal(e.Spec, want.Spec) || slices.Equal(e.Needs, want.Needs) {
-			continue
+		if desired && e.Spec != nil && bytes.Equal(e.Spec, want.Spec) && !slices.Equal(e.Needs, want.Needs) {
+			moved[key] = true
 		}
+	}
+	for _, key := range sortedKeysFunc(moved, resource.Key.Compare) {
+		e, want := l.owned[key], l.desired[key]
 		if l.waitsFor(plan.Step{Key: key, Verb: plan.Update, After: want.Spec, Needs: want.Needs}) == "" {
 			e.Needs, e.Service = want.Needs, want.Service
 			l.keep(e)

@@ -49,22 +49,34 @@ func (l *loop) findShown(ctx context.Context, old string) {
 	if l.Forge == nil || old == l.tip.Hash {
 		return
 	}
-	tip, before := l.tip.Hash, l.before
+	l.asks = append(l.asks, &shownAsk{after: cmp.Or(old, l.before), upTo: l.tip.Hash, start: old == ""})
 	l.before = ""
-	l.background.Go(func() {
-		for times := 1; ; times++ {
-			pulls, err := l.askForPulls(ctx, cmp.Or(old, before), tip, old == "")
-			l.send(ctx, shownFound{pulls, err})
-			if err == nil {
-				return
-			}
-			select {
-			case <-ctx.Done():
-				return
-			case <-time.After(backoff(times)):
-			}
+}
+
+// shownAsk is the question which pulls some commits of the branch came from. It is asked until the forge answers.
+type shownAsk struct {
+	after, upTo string
+	start       bool
+	times       int
+	asking      bool
+	due         time.Time
+}
+
+// askShown asks what is due to be asked.
+func (l *loop) askShown(ctx context.Context, now time.Time) {
+	for _, a := range l.asks {
+		switch {
+		case a.asking:
+		case now.Before(a.due):
+			l.alarm("shown", a.due)
+		default:
+			a.asking = true
+			l.aside(ctx, func() any {
+				pulls, err := l.askForPulls(ctx, a.after, a.upTo, a.start)
+				return shownFound{a, pulls, err}
+			})
 		}
-	})
+	}
 }
 
 // askForPulls finds the pulls of the commits after old. At a start old counts too: what it changes may not be done.
@@ -97,7 +109,10 @@ func (r *Reconciler) askForPulls(ctx context.Context, old, tip string, start boo
 
 // takeShown approves what the merged pulls had shown, and follows them until they are done.
 func (l *loop) takeShown(ctx context.Context, m shownFound) {
-	if m.err != nil {
+	if m.ask.asking, m.ask.times = false, m.ask.times+1; m.err == nil {
+		l.asks = slices.DeleteFunc(l.asks, func(a *shownAsk) bool { return a == m.ask })
+	} else {
+		m.ask.due = l.Now().Add(backoff(m.ask.times))
 		l.forgeError = m.err
 		l.Log.Warn("pulls of new commits cannot be found", "error", m.err)
 	}
@@ -142,7 +157,8 @@ func (l *loop) forgetApprovals(ctx context.Context) {
 	for _, s := range l.steps {
 		pending[s.ID()] = true
 	}
-	for id, a := range l.approvals {
+	for _, id := range sortedKeys(l.approvals) {
+		a := l.approvals[id]
 		if pending[id] || l.unknown[a.Key] || l.inFlight(a.Key) {
 			continue
 		}

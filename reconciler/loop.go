@@ -70,6 +70,8 @@ type loop struct {
 	told       time.Time            // when reviews and the view were last made
 	stale      bool                 // something changed since
 	alarms     map[string]time.Time // what to wake up for
+	asks       []*shownAsk          // for what merged pulls had shown
+	aside      func(ctx context.Context, work func() any)
 	background sync.WaitGroup
 }
 
@@ -137,7 +139,7 @@ type Drift struct {
 }
 
 func newLoop(ctx context.Context, r *Reconciler) *loop {
-	return &loop{
+	l := &loop{
 		Reconciler: r,
 		ctx:        ctx,
 		desired:    resource.Set{},
@@ -159,6 +161,13 @@ func newLoop(ctx context.Context, r *Reconciler) *loop {
 		units:      map[string]envoy.Unit{},
 		alarms:     map[string]time.Time{},
 	}
+	l.aside = l.beside
+	return l
+}
+
+// beside runs work that waits for somebody, beside the loop, which is told what came of it unless the context ends before.
+func (l *loop) beside(ctx context.Context, work func() any) {
+	l.background.Go(func() { l.send(ctx, work()) })
 }
 
 // sortedSteps are the pending steps in the order of their keys.

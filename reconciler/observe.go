@@ -31,11 +31,11 @@ func (l *loop) observeDue(ctx context.Context, now time.Time) {
 			continue
 		}
 		z.observing = true
-		l.background.Go(func() {
+		l.aside(ctx, func() any {
 			list, cancel := context.WithTimeout(ctx, time.Minute)
 			defer cancel()
 			snapshot, err := l.Provider.Observe(list, scope)
-			l.send(ctx, observed{scope: scope, snapshot: snapshot, started: now, err: err})
+			return observed{scope: scope, snapshot: snapshot, started: now, err: err}
 		})
 	}
 }

@@ -38,6 +38,7 @@ func (l *loop) pass(ctx context.Context) error {
 	l.rehome()
 	l.observeDue(ctx, now)
 	l.askSettled(ctx, now)
+	l.askShown(ctx, now)
 	l.tell(now)
 	return nil
 }

@@ -31,6 +31,7 @@ type (
 		why  string
 	}
 	shownFound struct { // what merged pulls had shown for commits of the branch
+		ask   *shownAsk
 		pulls []mergedPull
 		err   error
 	}
