@@ -43,6 +43,10 @@ func (l *loop) startCalls(ctx context.Context, now time.Time) error {
 func (l *loop) start(ctx context.Context, batch plan.Batch, now time.Time) error {
 	digest := plan.Digest(string(batch.Scope), batch.Steps)
 	batch.Intent = fmt.Sprintf("%s-%d", digest, now.UnixMilli())
+	if _, open := l.flights[batch.Intent]; open { // the same once more, within a millisecond
+		l.alarm("retry", now.Add(time.Millisecond))
+		return nil
+	}
 	intent := state.Intent{ID: batch.Intent, Scope: batch.Scope, Steps: batch.Steps, Commit: l.tip.Hash, Digest: digest, At: now}
 	if err := l.Books.Journal.Begin(ctx, intent); err != nil {
 		return fmt.Errorf("journal intent: %w", err)
@@ -91,8 +95,9 @@ func (l *loop) takeCalled(ctx context.Context, c called) {
 func (l *loop) taken(ctx context.Context, f flight, outcome plan.Outcome) {
 	z := l.zone(f.intent.Scope)
 	z.put(f.intent.Steps)
+	l.supersede(ctx, f)
 	if outcome.Token == "" {
-		l.finish(ctx, f, outcome)
+		l.finish(ctx, f, f.intent.Steps, outcome)
 		return
 	}
 	f.intent.Token = outcome.Token
@@ -126,11 +131,11 @@ func (l *loop) refused(ctx context.Context, f flight, outcome plan.Outcome) {
 	z.due = now
 }
 
-// finish notes that a change is in effect: journal and inventory in one write.
-func (l *loop) finish(ctx context.Context, f flight, outcome plan.Outcome) {
+// finish notes that steps of a call are in effect: journal and inventory in one write.
+func (l *loop) finish(ctx context.Context, f flight, steps []plan.Step, outcome plan.Outcome) {
 	now := l.Now()
-	entries := make([]state.Entry, 0, len(f.intent.Steps))
-	for _, s := range f.intent.Steps {
+	entries := make([]state.Entry, 0, len(steps))
+	for _, s := range steps {
 		entries = append(entries, l.entryAfter(s, f.intent.Commit, now))
 	}
 	if err := l.Books.Journal.Finish(ctx, f.intent.ID, outcome, now, entries); err != nil {
@@ -140,10 +145,10 @@ func (l *loop) finish(ctx context.Context, f flight, outcome plan.Outcome) {
 	for _, e := range entries {
 		l.owned[e.Key] = e
 	}
-	for _, s := range f.intent.Steps {
+	for _, s := range steps {
 		delete(l.failures, s.ID())
 	}
-	l.done(ctx, f.intent.Steps, "applied", now)
+	l.done(ctx, steps, "applied", now)
 	l.zone(f.intent.Scope).limit = 0
 	l.land(f)
 }
@@ -185,38 +190,78 @@ func (l *loop) forgetGone(now time.Time) {
 // land ends a flight and looks at its keys again.
 func (l *loop) land(f flight) {
 	delete(l.flights, f.intent.ID)
-	for _, s := range f.intent.Steps {
+	l.dirtySteps(f.intent.Steps)
+}
+
+func (l *loop) dirtySteps(steps []plan.Step) {
+	for _, s := range steps {
 		l.dirty[s.Key] = true
 	}
 }
 
-// resolve settles the calls of a scope whose answer never came, by a fresh observation: what is there as intended was done, what
-// is as before was not.
+// lateness is how long after it was begun a call without an answer may still be taken, and be seen.
+const lateness = 10 * time.Minute
+
+// resolve settles the calls of a scope whose answer never came, by a fresh observation. What is there as intended was done, and is ours
+// by the journal. A call of which nothing is seen is not waited for any more; but it stays in the journal for a while, as the request
+// may still be on its way, or the listing be from before it.
 func (l *loop) resolve(ctx context.Context, scope resource.Scope, started time.Time) {
 	for _, id := range sortedKeys(l.flights) {
 		f := l.flights[id]
 		if f.intent.Scope != scope || !f.doubt || started.Before(f.started) {
 			continue
 		}
-		if l.isAsIntended(f.intent.Steps, scope) {
-			l.Log.Info("a call whose answer was lost had been taken", "scope", scope, "intent", id)
-			l.finish(ctx, f, plan.Outcome{})
+		if seen := l.seenOf(f.intent.Steps, scope); len(seen) > 0 {
+			l.Log.Info("a call whose answer was lost had been taken", "scope", scope, "intent", id, "steps", len(f.intent.Steps), "seen", len(seen))
+			l.finish(ctx, f, seen, plan.Outcome{})
 			continue
 		}
-		l.Log.Info("a call whose answer was lost had not been taken", "scope", scope, "intent", id)
-		outcome := plan.Outcome{Refused: "no answer came, and the change was not there afterwards"}
-		if err := l.Books.Journal.Finish(ctx, id, outcome, l.Now(), nil); err != nil {
-			l.Log.Error("journal outcome", "intent", id, "error", err)
+		switch now := l.Now(); {
+		case f.absent.IsZero():
+			l.Log.Info("nothing is seen of a call whose answer was lost", "scope", scope, "intent", id)
+			f.absent = now
+			l.flights[id] = f
+			l.dirtySteps(f.intent.Steps)
+		case now.Sub(f.started) > lateness:
+			l.abandon(ctx, f, "no answer came, and the change was not there afterwards")
 		}
-		l.land(f)
 	}
 }
 
-// isAsIntended tells whether a batch is in effect. A batch is atomic, so one step of it that is tells of all: somebody may have changed
-// others since.
-func (l *loop) isAsIntended(steps []plan.Step, scope resource.Scope) bool {
+// seenOf are the steps that are in effect as intended. Others of the same call may have been changed by somebody since: of these the
+// inventory says nothing new.
+func (l *loop) seenOf(steps []plan.Step, scope resource.Scope) []plan.Step {
 	have := l.zones[scope].snapshot.Resources
-	return slices.ContainsFunc(steps, func(s plan.Step) bool { return bytes.Equal(have[s.Key], s.After) && !bytes.Equal(s.Before, s.After) })
+	var seen []plan.Step
+	for _, s := range steps {
+		if bytes.Equal(have[s.Key], s.After) && !bytes.Equal(s.Before, s.After) {
+			seen = append(seen, s)
+		}
+	}
+	return seen
+}
+
+// supersede gives up calls of which nothing was seen, and whose steps a later call has made.
+func (l *loop) supersede(ctx context.Context, by flight) {
+	for _, id := range sortedKeys(l.flights) {
+		f := l.flights[id]
+		if f.holds() || f.intent.Scope != by.intent.Scope {
+			continue
+		}
+		if slices.ContainsFunc(f.intent.Steps, func(s plan.Step) bool {
+			return slices.ContainsFunc(by.intent.Steps, func(o plan.Step) bool { return o.Key == s.Key })
+		}) {
+			l.abandon(ctx, f, "no answer came, and a later call was taken in its place")
+		}
+	}
+}
+
+// abandon closes a call that was not taken.
+func (l *loop) abandon(ctx context.Context, f flight, why string) {
+	if err := l.Books.Journal.Finish(ctx, f.intent.ID, plan.Outcome{Refused: why}, l.Now(), nil); err != nil {
+		l.Log.Error("journal outcome", "intent", f.intent.ID, "error", err)
+	}
+	l.land(f)
 }
 
 // askSettled asks about changes that AWS has taken and not yet spread.
@@ -247,7 +292,7 @@ func (l *loop) takeSettled(ctx context.Context, s settled) {
 		return
 	}
 	if s.done {
-		l.finish(ctx, f, plan.Outcome{Token: f.intent.Token})
+		l.finish(ctx, f, f.intent.Steps, plan.Outcome{Token: f.intent.Token})
 		return
 	}
 	if s.err != nil {
@@ -344,7 +389,7 @@ func (l *loop) keep(e state.Entry) {
 // inFlight tells whether a call is about to change a key.
 func (l *loop) inFlight(key resource.Key) bool {
 	for _, f := range l.flights {
-		if slices.ContainsFunc(f.intent.Steps, func(s plan.Step) bool { return s.Key == key }) {
+		if f.holds() && slices.ContainsFunc(f.intent.Steps, func(s plan.Step) bool { return s.Key == key }) {
 			return true
 		}
 	}
@@ -353,7 +398,7 @@ func (l *loop) inFlight(key resource.Key) bool {
 
 func (l *loop) calling(scope resource.Scope) bool {
 	for _, f := range l.flights {
-		if f.intent.Scope == scope {
+		if f.holds() && f.intent.Scope == scope {
 			return true
 		}
 	}

@@ -101,11 +101,15 @@ type failure struct {
 	retry time.Time
 }
 
+// holds tells whether the keys of a flight have to wait for it.
+func (f flight) holds() bool { return f.absent.IsZero() }
+
 // flight is a call whose outcome is not final.
 type flight struct {
 	intent  state.Intent
 	started time.Time
-	doubt   bool      // no answer came: the next observation tells
+	doubt   bool      // no answer came: observations tell
+	absent  time.Time // in doubt, and since when observations do not show it: it is not waited for, but may still come
 	asking  bool      // whether it has spread
 	ask     time.Time // when to ask next
 }

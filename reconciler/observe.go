@@ -9,6 +9,9 @@ import (
 	"github.com/edgewright/edgewright/render/resource"
 )
 
+// staleness is how far a listing may be behind what was written: what was written later than that before it may be there, unseen.
+const staleness = 10 * time.Second
+
 // zone is the scope, made when it is first spoken of.
 func (l *loop) zone(scope resource.Scope) *zone {
 	z := l.zones[scope]

@@ -108,7 +108,15 @@ func (l *loop) compare() {
 	for _, key := range d.Unknown {
 		l.unknown[key] = true
 	}
-	l.forget(d.Lost)
+	l.forget(slices.DeleteFunc(d.Lost, func(key resource.Key) bool {
+		z, e := l.zones[key.Scope], l.owned[key]
+		early := z != nil && z.snapshot != nil && z.snapshot.Taken.Sub(e.Applied) < staleness
+		l.dirty[key] = l.dirty[key] || early
+		if !l.dirty[key] {
+			delete(l.dirty, key)
+		}
+		return early
+	}))
 	l.noteDrift(keys)
 }
 

@@ -1,0 +1,267 @@
+package reconciler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/edgewright/edgewright/fixtures/world"
+	"github.com/edgewright/edgewright/reconciler/forge"
+	"github.com/edgewright/edgewright/reconciler/state"
+	"github.com/edgewright/edgewright/reconciler/xds"
+	"github.com/edgewright/edgewright/schema"
+)
+
+// fate is what becomes of a task at a point where it waits.
+type fate int
+
+const (
+	goesOn       fate = iota
+	dies              // with its process: what it was about to ask is not asked
+	asksThenDies      // with its process, but its request was on the way already
+)
+
+// task is work beside a loop. It runs only when it is its turn, and gives the turn back wherever it would wait for somebody.
+type task struct {
+	of     *leader
+	resume chan fate
+	gone   bool
+	result any
+}
+
+// errKilled ends the loop of a process that dies in the middle of a write.
+var errKilled = errors.New("killed")
+
+// spawn starts work that waits for its first turn.
+func (s *sim) spawn(of *leader, work func() any) {
+	t := &task{of: of, resume: make(chan fate)}
+	s.tasks = append(s.tasks, t)
+	go func() {
+		defer func() { t.gone = true; s.turn <- struct{}{} }()
+		if <-t.resume == goesOn {
+			t.result = work()
+		}
+	}()
+}
+
+// step gives a task a turn.
+func (s *sim) step(t *task, f fate) {
+	s.current = t
+	t.resume <- f
+	<-s.turn
+	s.current = nil
+	if !t.gone {
+		return
+	}
+	s.tasks = slices.DeleteFunc(s.tasks, func(o *task) bool { return o == t })
+	if t.result != nil && t.of == s.leader {
+		t.of.mail = append(t.of.mail, t.result)
+	}
+}
+
+// yield is where a task waits for its next turn.
+func (s *sim) yield() fate {
+	t := s.current
+	s.turn <- struct{}{}
+	return <-t.resume
+}
+
+// RoundTrip brings a request to the world, in two turns: the way there and the way back.
+func (s *sim) RoundTrip(req *http.Request) (*http.Response, error) {
+	operation, _ := world.Operation(req.Method, req.URL.Path)
+	switch s.yield() {
+	case dies:
+		runtime.Goexit()
+	case asksThenDies:
+		s.count("request outlives its process")
+		s.ask(req, operation)
+		runtime.Goexit()
+	}
+	switch s.fault(operation) {
+	case "throttled":
+		s.world.Inject(world.Fault{Operation: operation, Status: http.StatusBadRequest, Code: "Throttling", Message: "Rate exceeded"})
+	case "unavailable":
+		s.world.Inject(world.Fault{Operation: operation, Status: http.StatusServiceUnavailable, Code: "ServiceUnavailable", Message: "later"})
+	case "lost request":
+		return nil, errors.New("connection reset before the request was read")
+	case "lost reply":
+		s.ask(req, operation)
+		return nil, errors.New("connection reset before the reply was read")
+	}
+	answer := s.ask(req, operation)
+	if s.yield() != goesOn {
+		runtime.Goexit()
+	}
+	return answer, nil
+}
+
+// Do lets the SDK use the simulation in place of a client.
+func (s *sim) Do(req *http.Request) (*http.Response, error) { return s.RoundTrip(req) }
+
+func (s *sim) ask(req *http.Request, operation string) *http.Response {
+	before := len(s.world.Writes())
+	if req.Body == nil {
+		req.Body = http.NoBody
+	}
+	out := httptest.NewRecorder()
+	s.world.ServeHTTP(out, req)
+	s.calls[operation]++
+	if writes := s.world.Writes(); len(writes) > before {
+		s.checkWrite(writes[len(writes)-1])
+	}
+	return out.Result()
+}
+
+// rows are a store in memory, which a process can die at before and after a write.
+type rows struct {
+	sim    *sim
+	tables map[string]map[string]state.Item
+}
+
+func (r *rows) Get(_ context.Context, table, key string) (state.Item, error) {
+	item, there := r.tables[table][key]
+	if !there {
+		return state.Item{}, state.ErrNotFound
+	}
+	return item, nil
+}
+
+func (r *rows) Write(_ context.Context, ops ...state.Op) error {
+	r.sim.crashPoint("before a write of the store")
+	for _, op := range ops {
+		now := r.tables[op.Table][op.Key].Version
+		if op.Version != state.Any && op.Version != now {
+			return fmt.Errorf("%s %s is at %d, not %d: %w", op.Table, op.Key, now, op.Version, state.ErrConflict)
+		}
+	}
+	for _, op := range ops {
+		if r.tables[op.Table] == nil {
+			r.tables[op.Table] = map[string]state.Item{}
+		}
+		if op.Value == nil {
+			delete(r.tables[op.Table], op.Key)
+			continue
+		}
+		version := r.tables[op.Table][op.Key].Version + 1
+		r.tables[op.Table][op.Key] = state.Item{Table: op.Table, Key: op.Key, Value: slices.Clone(op.Value), Version: version}
+	}
+	r.sim.crashPoint("after a write of the store")
+	return nil
+}
+
+func (r *rows) List(_ context.Context, table, prefix, after string, limit int) ([]state.Item, error) {
+	var out []state.Item
+	for _, key := range sortedKeys(r.tables[table]) {
+		if strings.HasPrefix(key, prefix) && key > after && len(out) < limit {
+			out = append(out, r.tables[table][key])
+		}
+	}
+	return out, nil
+}
+
+// node is a proxy: it answers by the release that it took last, whether it is connected or not.
+type node struct {
+	fleet     schema.FleetID
+	connected bool
+	has       xds.Release
+}
+
+func (n *node) answers(exposure schema.Exposure, host schema.Hostname) bool {
+	if !slices.ContainsFunc(n.has.Fleet.Listeners, func(l schema.Listener) bool { return l.Exposure == exposure }) {
+		return false
+	}
+	for _, s := range n.has.Services {
+		if s.Unit.Exposure == exposure && slices.Contains(s.Unit.Domains, host) || slices.Contains(s.Extra, schema.Place{Exposure: exposure, Host: host}) {
+			return true
+		}
+	}
+	return false
+}
+
+// fleets are the proxies as one leader sees them: it knows what they have once they have connected to it.
+type fleets struct {
+	sim       *sim
+	published map[schema.FleetID]xds.Release
+	changed   bool
+}
+
+func (p *fleets) Publish(r xds.Release) {
+	p.published[r.Fleet.ID] = r
+	p.sim.checkRelease(r)
+}
+
+func (p *fleets) Acknowledged(f schema.FleetID, id schema.ServiceID) (string, bool) {
+	version, any := "", false
+	for _, n := range p.sim.nodes {
+		if n.fleet != f || !n.connected {
+			continue
+		}
+		has := n.has.Services[id].Version
+		if any && has != version {
+			return "", true
+		}
+		version, any = has, true
+	}
+	return version, any
+}
+
+func (p *fleets) Changes() <-chan struct{} { return nil }
+func (p *fleets) Refusals() []xds.Refusal  { return nil }
+
+func (p *fleets) Nodes() []xds.Node {
+	var out []xds.Node
+	for i, n := range p.sim.nodes {
+		if n.connected {
+			out = append(out, xds.Node{ID: fmt.Sprint("node-", i), Fleet: n.fleet})
+		}
+	}
+	return out
+}
+
+// people are the forge, and the repository behind it.
+type people struct{ *sim }
+
+func (p people) Fetch(context.Context) error { return nil }
+func (p people) Files(context.Context, string) (Tree, error) {
+	return Tree{}, errors.New("not asked for")
+}
+func (p people) Merged(context.Context, string) (Tree, error) {
+	return Tree{}, errors.New("not asked for")
+}
+func (p people) Pulls(context.Context) ([]forge.Pull, error)            { return nil, errors.New("not asked for") }
+func (p people) Commands(context.Context, int) ([]forge.Command, error) { return nil, nil }
+func (p people) Post(context.Context, forge.Target, forge.Review) error { return nil }
+
+func (p people) Tip() (Commit, error) { return p.branch[len(p.branch)-1].commit, nil }
+
+func (p people) Between(after, upTo string, limit int) ([]Commit, error) {
+	var out []Commit
+	counting := false
+	for _, c := range slices.Backward(p.branch) {
+		if c.commit.Hash == after || len(out) == limit {
+			break
+		}
+		if counting = counting || c.commit.Hash == upTo; counting {
+			out = append(out, c.commit)
+		}
+	}
+	return out, nil
+}
+
+func (p people) PullOf(_ context.Context, commit string) (forge.Pull, bool, error) {
+	if p.chance(p.trouble, 100) {
+		p.count("forge does not answer")
+		return forge.Pull{}, false, errors.New("the forge does not answer")
+	}
+	for _, c := range p.branch {
+		if c.commit.Hash == commit && c.pull != 0 {
+			return forge.Pull{Number: c.pull, Head: fmt.Sprint("head-", c.pull), Merged: commit}, true, nil
+		}
+	}
+	return forge.Pull{}, false, nil
+}
