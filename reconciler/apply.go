@@ -163,8 +163,9 @@ func (l *loop) entryAfter(s plan.Step, commit string, now time.Time) state.Entry
 		e.ZoneID = zone.ID
 	}
 	e.Gone = l.recent(old.Gone, now)
-	if old.Spec != nil && (!slices.Equal(old.Needs, e.Needs) || ttlOf(s.Before) > ttlOf(s.After)) || s.Verb == plan.Delete {
-		e.Gone = append(e.Gone, state.Gone{At: now, TTL: ttlOf(s.Before), Needs: old.Needs})
+	before := max(ttlOf(s.Before), ttlOf(old.Spec)) // somebody may have taken the record away, and others believe in it still
+	if old.Spec != nil && (!slices.Equal(old.Needs, e.Needs) || before > ttlOf(s.After)) || s.Verb == plan.Delete {
+		e.Gone = append(e.Gone, state.Gone{At: now, TTL: before, Needs: old.Needs})
 	}
 	return e
 }
@@ -256,10 +257,26 @@ func (l *loop) supersede(ctx context.Context, by flight) {
 	}
 }
 
-// abandon closes a call that was not taken.
+// abandon closes a call that seems not to have been taken. It may have been, for a moment that nobody saw: whom a record of it would lead
+// somewhere counts as led there until a TTL from now.
 func (l *loop) abandon(ctx context.Context, f flight, why string) {
-	if err := l.Books.Journal.Finish(ctx, f.intent.ID, plan.Outcome{Refused: why}, l.Now(), nil); err != nil {
+	now := l.Now()
+	var entries []state.Entry
+	for _, s := range f.intent.Steps {
+		if s.After == nil || len(s.Needs) == 0 {
+			continue
+		}
+		e := l.owned[s.Key]
+		e.Key = s.Key
+		e.Gone = append(l.recent(e.Gone, now), state.Gone{At: now, TTL: ttlOf(s.After), Needs: s.Needs})
+		entries = append(entries, e)
+	}
+	if err := l.Books.Journal.Finish(ctx, f.intent.ID, plan.Outcome{Refused: why}, now, entries); err != nil {
 		l.Log.Error("journal outcome", "intent", f.intent.ID, "error", err)
+		return
+	}
+	for _, e := range entries {
+		l.owned[e.Key] = e
 	}
 	l.land(f)
 }

@@ -145,6 +145,7 @@ func (l *loop) approve(ctx context.Context, steps []plan.Step, a state.Approval)
 		}
 		a.Key = s.Key
 		l.approvals[id] = a
+		l.Log.Debug("approved", "verb", s.Verb, "key", s.Key, "by", a.By)
 		if err := l.Books.Approvals.Put(ctx, id, a); err != nil {
 			l.Log.Error("store approval", "error", err)
 		}

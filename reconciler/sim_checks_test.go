@@ -192,7 +192,10 @@ func (s *sim) absent(zone string) []schema.Hostname {
 	for _, r := range s.world.Records(s.zones[zone]) {
 		there[schema.Hostname(strings.TrimSuffix(r.Name, "."))] = true
 	}
-	return slices.DeleteFunc(s.tip().decl.free(zone), func(h schema.Hostname) bool { return there[h] })
+	return slices.DeleteFunc(s.tip().decl.free(zone), func(h schema.Hostname) bool {
+		owned := s.leader.owned[recordKey(resource.Scope("zone/"+zone), "A", h)]
+		return there[h] || owned.Spec != nil // else it would be a change of ours
+	})
 }
 
 // removeClashes is the person who removes what stands in the way of a declaration.

@@ -357,6 +357,9 @@ func (s *sim) progress() {
 		s.step(s.tasks[s.IntN(len(s.tasks))], goesOn)
 	case n < 7 && len(l.mail) > 0:
 		i := s.IntN(len(l.mail))
+		if _, is := l.mail[i].(posted); is { // they come from one goroutine, in their order
+			i = slices.IndexFunc(l.mail, func(m any) bool { _, is := m.(posted); return is })
+		}
 		m := l.mail[i]
 		l.mail = slices.Delete(l.mail, i, i+1)
 		s.tell(m)
@@ -400,9 +403,11 @@ func (s *sim) post() {
 	if one.plan == nil {
 		return
 	}
-	if p := s.pulls[one.target.Pull]; p != nil {
-		p.shown = one.plan
+	p := s.pulls[one.target.Pull]
+	if p == nil { // it was merged before: the forge says so
+		return
 	}
+	p.shown = one.plan
 	l.mail = append(l.mail, posted{*one.plan})
 }
 
@@ -429,6 +434,7 @@ func (s *sim) merge() {
 		}
 	}
 	s.count("merge")
+	s.log.Debug("MERGE", "pull", p.number, "shown", p.shown != nil)
 	s.push(p.edit, p.number)
 }
 
@@ -590,7 +596,7 @@ func (s *sim) stuck() {
 	for _, key := range sortedKeysFunc(l.clashes, resource.Key.Compare) {
 		s.fail("clash %s", l.clashes[key])
 	}
-	s.converged()
+	s.fail("difference: %s", s.difference())
 }
 
 // Declarations.
