@@ -229,13 +229,17 @@ func (l *loop) resolve(ctx context.Context, scope resource.Scope, started time.T
 	}
 }
 
-// seenOf are the steps that are in effect as intended. Others of the same call may have been changed by somebody since: of these the
-// inventory says nothing new.
+// seenOf are the steps of a call of which an observation tells that they were done. A call is taken whole, so one value that is there as
+// intended tells of all: others may have been changed by somebody since. That something is gone tells of itself only: anybody can have
+// deleted it.
 func (l *loop) seenOf(steps []plan.Step, scope resource.Scope) []plan.Step {
 	have := l.zones[scope].snapshot.Resources
 	var seen []plan.Step
 	for _, s := range steps {
-		if bytes.Equal(have[s.Key], s.After) && !bytes.Equal(s.Before, s.After) {
+		switch as := bytes.Equal(have[s.Key], s.After) && !bytes.Equal(s.Before, s.After); {
+		case as && s.After != nil:
+			return steps
+		case as:
 			seen = append(seen, s)
 		}
 	}
