@@ -212,7 +212,7 @@ func (l *loop) resolve(ctx context.Context, scope resource.Scope, started time.T
 		if f.intent.Scope != scope || !f.doubt || started.Before(f.started) {
 			continue
 		}
-		if seen := l.seenOf(f.intent.Steps, scope); len(seen) > 0 {
+		if seen := l.seenOf(f); len(seen) > 0 {
 			l.Log.Info("a call whose answer was lost had been taken", "scope", scope, "intent", id, "steps", len(f.intent.Steps), "seen", len(seen))
 			l.finish(ctx, f, seen, plan.Outcome{})
 			continue
@@ -230,15 +230,19 @@ func (l *loop) resolve(ctx context.Context, scope resource.Scope, started time.T
 }
 
 // seenOf are the steps of a call of which an observation tells that they were done. A call is taken whole, so one value that is there as
-// intended tells of all: others may have been changed by somebody since. That something is gone tells of itself only: anybody can have
-// deleted it.
-func (l *loop) seenOf(steps []plan.Step, scope resource.Scope) []plan.Step {
-	have := l.zones[scope].snapshot.Resources
+// intended tells of all: others may have been changed by somebody since. But that something is gone tells of itself only, as anybody can
+// have deleted it, and so does a value that another call in doubt may have made.
+func (l *loop) seenOf(f flight) []plan.Step {
+	have := l.zones[f.intent.Scope].snapshot.Resources
+	alone := true
+	for id, other := range l.flights {
+		alone = alone && (id == f.intent.ID || !f.meets(other))
+	}
 	var seen []plan.Step
-	for _, s := range steps {
+	for _, s := range f.intent.Steps {
 		switch as := bytes.Equal(have[s.Key], s.After) && !bytes.Equal(s.Before, s.After); {
-		case as && s.After != nil:
-			return steps
+		case as && s.After != nil && alone:
+			return f.intent.Steps
 		case as:
 			seen = append(seen, s)
 		}
@@ -250,12 +254,7 @@ func (l *loop) seenOf(steps []plan.Step, scope resource.Scope) []plan.Step {
 func (l *loop) supersede(ctx context.Context, by flight) {
 	for _, id := range sortedKeys(l.flights) {
 		f := l.flights[id]
-		if f.holds() || f.intent.Scope != by.intent.Scope {
-			continue
-		}
-		if slices.ContainsFunc(f.intent.Steps, func(s plan.Step) bool {
-			return slices.ContainsFunc(by.intent.Steps, func(o plan.Step) bool { return o.Key == s.Key })
-		}) {
+		if !f.holds() && f.meets(by) {
 			l.abandon(ctx, f, "no answer came, and a later call was taken in its place")
 		}
 	}

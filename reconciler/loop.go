@@ -87,6 +87,13 @@ type zone struct {
 	limit     int       // steps a call may hold, halved when AWS refuses one; 0: any
 }
 
+// meets tells whether two flights are about the same keys.
+func (f flight) meets(other flight) bool {
+	return slices.ContainsFunc(f.intent.Steps, func(s plan.Step) bool {
+		return slices.ContainsFunc(other.intent.Steps, func(o plan.Step) bool { return o.Key == s.Key })
+	})
+}
+
 // fleet is a release as stored.
 type fleet struct {
 	release  release.Release
