@@ -138,6 +138,9 @@ func (l *loop) finish(ctx context.Context, f flight, steps []plan.Step, outcome 
 	for _, s := range steps {
 		entries = append(entries, l.entryAfter(s, f.intent.Commit, now))
 	}
+	entries = append(entries, l.mayHaveLed(slices.DeleteFunc(slices.Clone(f.intent.Steps), func(s plan.Step) bool {
+		return slices.ContainsFunc(steps, func(o plan.Step) bool { return o.Key == s.Key })
+	}), now)...)
 	if err := l.Books.Journal.Finish(ctx, f.intent.ID, outcome, now, entries); err != nil {
 		l.Log.Error("journal outcome", "intent", f.intent.ID, "error", err) // open still: it is settled again at the next start
 		return
@@ -207,12 +210,15 @@ const lateness = 10 * time.Minute
 // by the journal. A call of which nothing is seen is not waited for any more; but it stays in the journal for a while, as the request
 // may still be on its way, or the listing be from before it.
 func (l *loop) resolve(ctx context.Context, scope resource.Scope, started time.Time) {
-	for _, id := range sortedKeys(l.flights) {
-		f := l.flights[id]
-		if f.intent.Scope != scope || !f.doubt || started.Before(f.started) {
-			continue
+	seen := map[string][]plan.Step{} // all are judged before one is settled, as that changes what is known of the others
+	for id, f := range l.flights {
+		if f.intent.Scope == scope && f.doubt && !started.Before(f.started) {
+			seen[id] = l.seenOf(f)
 		}
-		if seen := l.seenOf(f); len(seen) > 0 {
+	}
+	for _, id := range sortedKeys(seen) {
+		f, seen := l.flights[id], seen[id]
+		if len(seen) > 0 {
 			l.Log.Info("a call whose answer was lost had been taken", "scope", scope, "intent", id, "steps", len(f.intent.Steps), "seen", len(seen))
 			l.finish(ctx, f, seen, plan.Outcome{})
 			continue
@@ -260,12 +266,11 @@ func (l *loop) supersede(ctx context.Context, by flight) {
 	}
 }
 
-// abandon closes a call that seems not to have been taken. It may have been, for a moment that nobody saw: whom a record of it would lead
-// somewhere counts as led there until a TTL from now.
-func (l *loop) abandon(ctx context.Context, f flight, why string) {
-	now := l.Now()
+// mayHaveLed are the inventory's entries once steps seem not to have been made. They may have been, for a moment that nobody saw: where
+// their records lead counts as followed until a TTL from now.
+func (l *loop) mayHaveLed(steps []plan.Step, now time.Time) []state.Entry {
 	var entries []state.Entry
-	for _, s := range f.intent.Steps {
+	for _, s := range steps {
 		if s.After == nil || len(s.Needs) == 0 {
 			continue
 		}
@@ -274,6 +279,13 @@ func (l *loop) abandon(ctx context.Context, f flight, why string) {
 		e.Gone = append(l.recent(e.Gone, now), state.Gone{At: now, TTL: ttlOf(s.After), Needs: s.Needs})
 		entries = append(entries, e)
 	}
+	return entries
+}
+
+// abandon closes a call that seems not to have been taken.
+func (l *loop) abandon(ctx context.Context, f flight, why string) {
+	now := l.Now()
+	entries := l.mayHaveLed(f.intent.Steps, now)
 	if err := l.Books.Journal.Finish(ctx, f.intent.ID, plan.Outcome{Refused: why}, now, entries); err != nil {
 		l.Log.Error("journal outcome", "intent", f.intent.ID, "error", err)
 		return

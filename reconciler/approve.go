@@ -44,7 +44,7 @@ func (l *loop) shownBy(ctx context.Context, tree string) (state.Plan, bool) {
 // which pulls the new commits came from.
 func (l *loop) findShown(ctx context.Context, old string) {
 	if p, ok := l.shownBy(ctx, l.tree); ok {
-		l.approve(ctx, p.Steps, state.Approval{By: fmt.Sprintf("pull #%d", p.Pull), At: l.Now(), Digest: p.Digest})
+		l.approve(ctx, p.Shown(), state.Approval{By: fmt.Sprintf("pull #%d", p.Pull), At: l.Now(), Digest: p.Digest})
 	}
 	if l.Forge == nil || old == l.tip.Hash {
 		return
@@ -122,7 +122,7 @@ func (l *loop) takeShown(ctx context.Context, m shownFound) {
 			continue
 		}
 		if p.Posted {
-			l.approve(ctx, p.Steps, state.Approval{By: fmt.Sprintf("pull #%d", p.Pull), At: l.Now(), Digest: p.Digest})
+			l.approve(ctx, p.Shown(), state.Approval{By: fmt.Sprintf("pull #%d", p.Pull), At: l.Now(), Digest: p.Digest})
 		}
 		l.merged[found.pull.Number] = &followed{mergedPull: found, plan: p, seen: l.seen}
 	}
@@ -145,7 +145,7 @@ func (l *loop) approve(ctx context.Context, steps []plan.Step, a state.Approval)
 		}
 		a.Key = s.Key
 		l.approvals[id] = a
-		l.Log.Debug("approved", "verb", s.Verb, "key", s.Key, "by", a.By)
+		l.Log.Debug("approved", "verb", s.Verb, "key", s.Key, "by", a.By, "id", id)
 		if err := l.Books.Approvals.Put(ctx, id, a); err != nil {
 			l.Log.Error("store approval", "error", err)
 		}

@@ -136,8 +136,8 @@ func (l *loop) planPulls(ctx context.Context) {
 		if !l.planPull(p) {
 			continue
 		}
-		if err := l.Books.Plans.Put(ctx, p.plan); err != nil {
-			l.Log.Error("store plan", "pull", n, "error", err)
+		if err := l.Books.Plans.Announce(ctx, p.plan); err != nil {
+			l.Log.Error("announce plan", "pull", n, "error", err)
 		}
 	}
 }

@@ -431,6 +431,7 @@ func (s *sim) merge() {
 	if p.shown != nil {
 		for _, step := range p.shown.Steps {
 			s.agreed[step.ID()] = true
+			s.log.Debug("  agreed", "verb", step.Verb, "key", step.Key, "before", string(step.Before), "id", step.ID())
 		}
 	}
 	s.count("merge")

@@ -199,6 +199,9 @@ func (l *loop) takePosted(ctx context.Context, m posted) {
 		return
 	}
 	m.plan.Posted = true
+	if p := l.pulls[m.plan.Pull]; p != nil && p.plan.Digest != "" {
+		m.plan = m.plan.WithNewer(p.plan)
+	}
 	if err := l.Books.Plans.Put(ctx, m.plan); err != nil {
 		l.Log.Error("store posted plan", "pull", m.plan.Pull, "error", err)
 	}

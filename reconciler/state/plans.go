@@ -3,6 +3,8 @@ package state
 import (
 	"context"
 	"fmt"
+	"reflect"
+	"slices"
 	"time"
 
 	"github.com/edgewright/edgewright/reconciler/plan"
@@ -21,6 +23,33 @@ type Plan struct {
 	Clashes  []plan.Clash     `json:"clashes,omitempty"`
 	At       time.Time        `json:"at"`
 	Posted   bool             `json:"posted"` // it stands on the pull: people could see it
+	Newer    *Newer           `json:"newer,omitempty"`
+}
+
+// Newer is a plan that may stand on the pull by now in place of the one that is known to: it was handed out, and no answer came yet.
+type Newer struct {
+	Digest string   `json:"digest"`
+	Steps  []string `json:"steps"` // IDs
+}
+
+// Shown are the steps that people were shown, whichever of the two plans stands there.
+func (p Plan) Shown() []plan.Step {
+	if p.Newer == nil {
+		return p.Steps
+	}
+	return slices.DeleteFunc(slices.Clone(p.Steps), func(s plan.Step) bool { return !slices.Contains(p.Newer.Steps, s.ID()) })
+}
+
+// WithNewer is the plan with another that may stand in its place; the same one is none.
+func (p Plan) WithNewer(next Plan) Plan {
+	p.Newer = nil
+	if next.Digest != p.Digest {
+		p.Newer = &Newer{Digest: next.Digest, Steps: []string{}}
+		for _, s := range next.Steps {
+			p.Newer.Steps = append(p.Newer.Steps, s.ID())
+		}
+	}
+	return p
 }
 
 // Plans keeps each pull's newest plan and, by tree, the plan that was made for it.
@@ -45,6 +74,19 @@ func (v Plans) Put(ctx context.Context, p Plan) error {
 		return err
 	}
 	return v.Store.Write(ctx, byPull, byTree)
+}
+
+// Announce notes that a plan is about to be posted.
+func (v Plans) Announce(ctx context.Context, next Plan) error {
+	stands, ok, err := v.ByPull(ctx, next.Pull)
+	if err != nil || !ok {
+		return err
+	}
+	announced := stands.WithNewer(next)
+	if reflect.DeepEqual(announced.Newer, stands.Newer) {
+		return nil
+	}
+	return v.Put(ctx, announced)
 }
 
 // ByPull is the plan that was last posted on a pull.
