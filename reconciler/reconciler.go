@@ -81,6 +81,7 @@ type Every struct {
 	Observe time.Duration // list each zone (60s)
 	Settle  time.Duration // ask whether a change has spread (2s)
 	Sweep   time.Duration // compare everything, not just what changed (5m)
+	Tell    time.Duration // make reviews and the view while things change, at most (100ms)
 }
 
 // Books are the views of the store that the loop writes.
@@ -132,7 +133,8 @@ type Reconciler struct {
 // New makes a reconciler. It does nothing before Run.
 func New(c Config) *Reconciler {
 	c.Every = Every{Poll: orDefault(c.Every.Poll, 15*time.Second), Observe: orDefault(c.Every.Observe, time.Minute),
-		Settle: orDefault(c.Every.Settle, 2*time.Second), Sweep: orDefault(c.Every.Sweep, 5*time.Minute)}
+		Settle: orDefault(c.Every.Settle, 2*time.Second), Sweep: orDefault(c.Every.Sweep, 5*time.Minute),
+		Tell: orDefault(c.Every.Tell, 100*time.Millisecond)}
 	c.Margin = orDefault(c.Margin, time.Second)
 	return &Reconciler{Config: c, mail: make(chan any, 64), hints: make(chan hint, 1), pullHints: make(chan hint, 1), posts: newPosts()}
 }

@@ -9,8 +9,10 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -54,20 +56,38 @@ func TestSimulation(t *testing.T) {
 		}
 		return
 	}
-	met := map[string]int{}
-	failed := 0
-	for seed := *simFrom; seed < *simFrom+uint64(*simSeeds); seed++ {
-		s := newSim(t, seed, slog.New(slog.DiscardHandler))
-		if fault := s.play(); fault != nil {
-			t.Errorf("seed %d: %v\nto see it: go test ./reconciler -run TestSimulation -sim.seed %d", seed, fault, seed)
-			if failed++; failed == 5 {
-				t.FailNow()
+	var mu sync.Mutex
+	met, failed := map[string]int{}, 0
+	seeds := make(chan uint64)
+	var workers sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		workers.Go(func() {
+			for seed := range seeds {
+				s := newSim(t, seed, slog.New(slog.DiscardHandler))
+				fault := s.play()
+				mu.Lock()
+				if fault != nil {
+					failed++
+					t.Errorf("seed %d: %v\nto see it: go test ./reconciler -run TestSimulation -sim.seed %d", seed, fault, seed)
+				}
+				for kind, n := range s.met {
+					met[kind] += n
+				}
+				mu.Unlock()
 			}
-		}
-		for kind, n := range s.met {
-			met[kind] += n
-		}
+		})
 	}
+	for seed := *simFrom; seed < *simFrom+uint64(*simSeeds); seed++ {
+		mu.Lock()
+		enough := failed >= 5
+		mu.Unlock()
+		if enough {
+			break
+		}
+		seeds <- seed
+	}
+	close(seeds)
+	workers.Wait()
 	for _, kind := range kinds {
 		t.Logf("%7d  %s", met[kind], kind)
 		if met[kind] == 0 && *simSeeds >= 100 {
@@ -186,7 +206,8 @@ func (s *sim) start() {
 		Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""), Retryer: func() aws.Retryer { return aws.NopRetryer{} }})
 	provider.Now = s.clock.Now
 	r := New(Config{Log: s.log, Now: s.clock.Now, Repository: people{s}, Provider: provider, Proxies: &fleets{sim: s, published: map[schema.FleetID]xds.Release{}},
-		Forge: people{s}, Books: BooksOf(s.rows), Metrics: NewMetrics(prometheus.NewRegistry())})
+		Forge: people{s}, Books: BooksOf(s.rows), Metrics: NewMetrics(prometheus.NewRegistry()),
+		Every: Every{Tell: 2 * time.Second}})
 	l := &leader{r: r, stop: stop}
 	s.leader = l
 	s.alive(func() error {

@@ -12,15 +12,12 @@ import (
 	"github.com/edgewright/edgewright/schema"
 )
 
-// tellEvery is how often reviews and the view are made at most, while things change.
-const tellEvery = 100 * time.Millisecond
-
 // tell makes the plans of the open pulls, the reviews and the view, when something changed since.
 func (l *loop) tell(now time.Time) {
 	if !l.stale {
 		return
 	}
-	if due := l.told.Add(tellEvery); now.Before(due) {
+	if due := l.told.Add(l.Every.Tell); now.Before(due) {
 		l.alarm("tell", due)
 		return
 	}
