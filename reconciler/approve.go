@@ -30,22 +30,9 @@ type mergedPull struct {
 // maxFollowed is how many merged pulls are followed; of the older ones only what they planned last is known.
 const maxFollowed = 50
 
-// shownBy looks among the stored plans for one that was shown for this very tree: merging a pull that nothing came in between of
-// gives the tree that its plan was made for.
-func (l *loop) shownBy(ctx context.Context, tree string) (state.Plan, bool) {
-	p, ok, err := l.Books.Plans.ByTree(ctx, tree)
-	if err != nil {
-		l.Log.Error("read plans", "error", err)
-	}
-	return p, ok && p.Posted
-}
-
-// findShown approves what the pull of the new tip had shown, at once when its plan was for this tree, else when the forge has said
-// which pulls the new commits came from.
-func (l *loop) findShown(ctx context.Context, old string) {
-	if p, ok := l.shownBy(ctx, l.tree); ok {
-		l.approve(ctx, p.Shown(), state.Approval{By: fmt.Sprintf("pull #%d", p.Pull), At: l.Now(), Digest: p.Digest})
-	}
+// findShown asks which pulls the new commits came from, as what was shown on them is agreed to. Nobody else's plan is, though it be for
+// the same tree.
+func (l *loop) findShown(old string) {
 	if l.Forge == nil || old == l.tip.Hash {
 		return
 	}

@@ -101,7 +101,7 @@ func (l *loop) takeBranch(ctx context.Context, b branchLoaded) {
 	l.compare()
 	l.shown, l.served = maps.Clone(l.steps), 0
 	l.forgetApprovals(ctx)
-	l.findShown(ctx, old.Hash)
+	l.findShown(old.Hash)
 }
 
 // want makes what was decided the desired edge.

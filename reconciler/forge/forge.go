@@ -52,9 +52,13 @@ func (c Command) MayMerge() bool {
 type MovedError struct {
 	Pull       int
 	Want, Have string
+	Merged     bool
 }
 
 func (e *MovedError) Error() string {
+	if e.Merged {
+		return fmt.Sprintf("pull #%d is merged, the review is of an open one", e.Pull)
+	}
 	return fmt.Sprintf("pull #%d has head %s, the review is of %s", e.Pull, short(e.Have), short(e.Want))
 }
 

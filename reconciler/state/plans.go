@@ -52,28 +52,17 @@ func (p Plan) WithNewer(next Plan) Plan {
 	return p
 }
 
-// Plans keeps each pull's newest plan and, by tree, the plan that was made for it.
+// Plans keeps the plan that stands on each pull.
 type Plans struct{ Store Store }
 
-const (
-	pullPlanTable = "plan-pull"
-	treePlanTable = "plan-tree"
-)
+const planTable = "plan-pull"
 
 // Put writes a plan. One that was not posted does not replace a posted one: what people saw is what counts as shown.
 func (v Plans) Put(ctx context.Context, p Plan) error {
 	if !p.Posted {
 		return nil
 	}
-	byPull, err := put(pullPlanTable, pullKey(p.Pull), p, Any)
-	if err != nil {
-		return err
-	}
-	byTree, err := put(treePlanTable, p.Tree, p, Any)
-	if err != nil {
-		return err
-	}
-	return v.Store.Write(ctx, byPull, byTree)
+	return write(ctx, v.Store, planTable, pullKey(p.Pull), p)
 }
 
 // Announce notes that a plan is about to be posted.
@@ -91,13 +80,7 @@ func (v Plans) Announce(ctx context.Context, next Plan) error {
 
 // ByPull is the plan that was last posted on a pull.
 func (v Plans) ByPull(ctx context.Context, number int) (Plan, bool, error) {
-	p, _, ok, err := read[Plan](ctx, v.Store, pullPlanTable, pullKey(number))
-	return p, ok, err
-}
-
-// ByTree is the plan that was last posted for a tree.
-func (v Plans) ByTree(ctx context.Context, tree string) (Plan, bool, error) {
-	p, _, ok, err := read[Plan](ctx, v.Store, treePlanTable, tree)
+	p, _, ok, err := read[Plan](ctx, v.Store, planTable, pullKey(number))
 	return p, ok, err
 }
 

@@ -115,8 +115,8 @@ func TestExactRequestsOfAPost(t *testing.T) {
 		}
 	}
 	want := strings.Join([]string{
-		"GET /pulls/1", "GET /issues/1/comments", "POST /issues/1/comments", "GET /issues/1/comments", "GET /commits/abc/check-runs", "POST /check-runs",
-		"GET /pulls/1", "PATCH /issues/comments/1", "PATCH /check-runs/1",
+		"GET /pulls/1", "GET /issues/1/comments", "POST /issues/1/comments", "GET /issues/1/comments", "GET /pulls/1", "GET /commits/abc/check-runs", "POST /check-runs",
+		"GET /pulls/1", "PATCH /issues/comments/1", "GET /pulls/1", "PATCH /check-runs/1",
 	}, "\n")
 	if got := strings.Join(s.log, "\n"); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)

@@ -47,7 +47,7 @@ func (s *slots) at(to forge.Target) *slot {
 }
 
 // Post makes the comment and the check of a target say what the review says: once, in place, and without a request where they do
-// already. A pull that has moved on gives a *forge.MovedError, a forge that wants to be left alone a *LimitedError.
+// already. A pull that has moved on, or was merged before the review of an open one stood there, gives a *forge.MovedError, a forge that wants to be left alone a *LimitedError.
 func (c *Client) Post(ctx context.Context, to forge.Target, r forge.Review) error {
 	if to.SHA == "" {
 		return fmt.Errorf("post review of pull #%d: no commit", to.Pull)
@@ -67,12 +67,8 @@ func (c *Client) Post(ctx context.Context, to forge.Target, r forge.Review) erro
 		return nil
 	}
 	if withComment {
-		have, err := c.head(ctx, to.Pull)
-		if err != nil {
+		if err := c.stillOf(ctx, to, r); err != nil {
 			return err
-		}
-		if have != to.SHA {
-			return &forge.MovedError{Pull: to.Pull, Want: to.SHA, Have: have}
 		}
 	}
 	if at.sha != to.SHA {
@@ -82,6 +78,11 @@ func (c *Client) Post(ctx context.Context, to forge.Target, r forge.Review) erro
 		if err := c.putComment(ctx, to, at, body); err != nil {
 			return fmt.Errorf("comment on pull #%d: %w", to.Pull, err)
 		}
+		if r.Commit == "" { // what comes after the merge was not shown before it
+			if err := c.stillOf(ctx, to, r); err != nil {
+				return err
+			}
+		}
 		at.said = said
 	}
 	if at.shown != shown {
@@ -89,6 +90,18 @@ func (c *Client) Post(ctx context.Context, to forge.Target, r forge.Review) erro
 			return fmt.Errorf("check on commit %s: %w", to.SHA, err)
 		}
 		at.shown = shown
+	}
+	return nil
+}
+
+// stillOf tells whether a pull still is where a review speaks of it: at its head, and not merged unless the review is of a merged one.
+func (c *Client) stillOf(ctx context.Context, to forge.Target, r forge.Review) error {
+	head, merged, err := c.head(ctx, to.Pull)
+	switch {
+	case err != nil:
+		return err
+	case head != to.SHA || merged && r.Commit == "":
+		return &forge.MovedError{Pull: to.Pull, Want: to.SHA, Have: head, Merged: merged}
 	}
 	return nil
 }

@@ -65,17 +65,17 @@ func (c *Client) PullOf(ctx context.Context, commit string) (forge.Pull, bool, e
 }
 
 // head is the commit that a pull's branch is at, as far as the forge tells.
-func (c *Client) head(ctx context.Context, number int) (string, error) {
+func (c *Client) head(ctx context.Context, number int) (sha string, merged bool, err error) {
 	var found *github.PullRequest
-	err := c.read(ctx, func(ctx context.Context) error {
+	err = c.read(ctx, func(ctx context.Context) error {
 		var err error
 		found, _, err = c.api.PullRequests.Get(ctx, c.Owner, c.Repo, number)
 		return err
 	})
 	if err != nil {
-		return "", fmt.Errorf("read pull #%d: %w", number, err)
+		return "", false, fmt.Errorf("read pull #%d: %w", number, err)
 	}
-	return found.GetHead().GetSHA(), nil
+	return found.GetHead().GetSHA(), found.GetMerged(), nil
 }
 
 func (c *Client) listPulls(ctx context.Context, options github.PullRequestListOptions) ([]forge.Pull, *github.Response, error) {

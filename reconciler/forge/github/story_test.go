@@ -307,6 +307,10 @@ func TestMergedPullIsToldTheResult(t *testing.T) {
 	}
 	for _, state := range []forge.State{forge.Applying, forge.Applied} {
 		r := review(merged, "")
+		var moved *forge.MovedError
+		if err := c.Post(t.Context(), forge.Target{Pull: merged.Number, SHA: merged.Head}, review(merged, "too late")); !errors.As(err, &moved) || !moved.Merged {
+			t.Errorf("a plan was posted on a merged pull: %v", err)
+		}
 		r.State, r.Commit = state, merged.Merged
 		s.post(c, merged, r)
 	}
