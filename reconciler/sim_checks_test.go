@@ -51,6 +51,9 @@ func (s *sim) checkWrite(w world.Write) {
 		if step.Verb != plan.Delete {
 			want = append(want, "CREATE "+kind+" "+name)
 		}
+		if step.Verb == plan.Delete {
+			s.checkHeld(schema.Hostname(name))
+		}
 		if plan.TakesTraffic(step) && !s.agreed[step.ID()] {
 			s.fail("%s %s takes traffic away, and nobody agreed to it", step.Verb, step.Key)
 		}
@@ -70,6 +73,23 @@ func (s *sim) checkWrite(w world.Write) {
 	slices.Sort(got)
 	if !slices.Equal(want, got) {
 		s.fail("what was written is not what was planned: %v, planned %v", got, want)
+	}
+}
+
+// checkHeld holds that a declaration which cannot be read stays in effect as it was (invariant 7).
+func (s *sim) checkHeld(host schema.Hostname) {
+	if s.leader == nil { // its request outlived it
+		return
+	}
+	i := slices.IndexFunc(s.branch, func(c revision) bool { return c.commit.Hash == s.leader.tip.Hash })
+	if i < 1 {
+		return
+	}
+	now, before := s.branch[i].decl, s.branch[i-1].decl
+	for _, id := range sortedKeys(now.broken) {
+		if slices.Contains(now.services[id].hosts, host) && slices.Contains(before.services[id].hosts, host) {
+			s.fail("%s is deleted, and is declared by %s, which cannot be read", host, id)
+		}
 	}
 }
 

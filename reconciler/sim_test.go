@@ -34,11 +34,12 @@ var (
 	simSeed  = flag.Uint64("sim.seed", 0, "play this seed alone, and tell what happens")
 	simSeeds = flag.Int("sim.seeds", 500, "seeds to play")
 	simFrom  = flag.Uint64("sim.from", 1, "the first of them")
+	simStop  = flag.Int("sim.stop", 5, "stop after so many that failed")
 )
 
 // kinds are what a run of many seeds must have met, each at least once.
 var kinds = []string{
-	"commit", "merge", "direct push", "declaration is broken", "name moves", "service goes", "service changes its fleet", "fleet changes its ttl",
+	"commit", "merge", "direct push", "many services go", "declaration is broken", "name moves", "service goes", "service changes its fleet", "fleet changes its ttl",
 	"record changed by hand", "record deleted by hand", "foreign record", "clash",
 	"throttled", "unavailable", "lost request", "lost reply", "listing is stale", "forge does not answer",
 	"crash", "crash before a write of the store", "crash after a write of the store", "request outlives its process",
@@ -79,7 +80,7 @@ func TestSimulation(t *testing.T) {
 	}
 	for seed := *simFrom; seed < *simFrom+uint64(*simSeeds); seed++ {
 		mu.Lock()
-		enough := failed >= 5
+		enough := failed >= *simStop
 		mu.Unlock()
 		if enough {
 			break
@@ -346,6 +347,9 @@ func (s *sim) event() {
 	case n < 28:
 		s.count("direct push")
 		s.push(s.anyEdit(), 0)
+	case n < 29:
+		s.count("many services go")
+		s.push(s.massacre(), 0)
 	case n < 36:
 		s.handMade()
 	case n < 46:
@@ -399,7 +403,14 @@ func (s *sim) fetch() {
 	if l.loaded != tip.commit.Hash {
 		l.loaded = tip.commit.Hash
 		loaded, tree := tip.decl.load()
+		before := l.edge
 		s.tell(branchLoaded{commit: tip.commit, files: tree, loaded: loaded, seen: s.clock.Now()})
+		for _, id := range sortedKeys(tip.decl.broken) {
+			was, existed := before.Service(id)
+			if is, still := s.leader.edge.Service(id); s.leader == l && existed && (!still || !is.Same(was)) {
+				s.fail("%s cannot be read, and is not in effect as it was (invariant 7)", id)
+			}
+		}
 		return
 	}
 	var open []pullLoaded
@@ -482,17 +493,16 @@ func (s *sim) apply() {
 		count = max(count, v.Deletes)
 	}
 	if s.chance(1, 5) {
-		if err := l.applyDigest(l.ctx, Apply{Digest: digest + "0", ConfirmDeletes: count, Identity: "mallory"}); err == nil {
-			s.fail("a digest that nobody has seen was applied")
-		}
+		s.refused(Apply{Digest: digest + "0", ConfirmDeletes: count, Identity: "mallory"}, "a digest that nobody has seen was applied")
 		s.count("wrong digest refused")
 		return
 	}
 	if count > 0 {
 		s.count("guard asks for a count")
-		if err := l.applyDigest(l.ctx, Apply{Digest: digest, ConfirmDeletes: count + 1, Identity: "ann"}); err == nil {
-			s.fail("a wrong count was taken")
-		}
+		s.refused(Apply{Digest: digest, ConfirmDeletes: count + 1, Identity: "ann"}, "a wrong count was taken")
+	}
+	if s.leader != l { // it died of the question
+		return
 	}
 	for _, step := range steps {
 		s.agreed[step.ID()] = true
@@ -502,6 +512,16 @@ func (s *sim) apply() {
 	})
 	s.count("applied by a person")
 	s.tell(nil)
+}
+
+// refused holds that the daemon does not do what it is asked.
+func (s *sim) refused(q Apply, otherwise string) {
+	s.alive(func() error {
+		if err := s.leader.applyDigest(s.leader.ctx, q); err == nil {
+			s.fail("%s", otherwise)
+		}
+		return nil
+	})
 }
 
 // proxyMoves lets a proxy come or go.
@@ -697,6 +717,20 @@ func (s *sim) newService() func(declarations) declarations {
 		out := d.clone()
 		if free := d.free(zone); len(free) > 0 {
 			out.services[id] = declaration{hosts: []schema.Hostname{free[pick%len(free)]}, exposure: exposureOf(zone), fleet: fleet}
+		}
+		return out
+	}
+}
+
+// massacre takes half of the services away.
+func (s *sim) massacre() func(declarations) declarations {
+	from := s.IntN(2)
+	return func(d declarations) declarations {
+		out := d.mended()
+		for i, id := range sortedKeys(d.services) {
+			if i%2 == from {
+				delete(out.services, id)
+			}
 		}
 		return out
 	}

@@ -1,0 +1,78 @@
+package reconciler
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"testing"
+)
+
+// planted are faults of the engine that the simulation has to find.
+var planted = []struct{ name, file, right, wrong string }{
+	{"updates have no precondition", "aws/route53/apply.go", "changes(batch.Steps, p.Upsert)", "changes(batch.Steps, true)"},
+	{"what is not in the inventory is deleted too", "plan/diff.go", "if !desired && !ours {", "if false {"},
+	{"calls are not journalled", "apply.go", "if err := l.Books.Journal.Begin(ctx, intent); err != nil {", "if err := error(nil); err != nil {"},
+	{"open calls are forgotten at a start", "restore.go", "for _, intent := range open {", "for _, intent := range open[:0] {"},
+	{"a lost answer counts as a refusal", "apply.go", "		f.doubt = true\n		l.flights[c.intent] = f\n", "		l.land(f)\n"},
+	{"one value tells of a call, though another may have made it", "apply.go", "alone = alone && (id == f.intent.ID || !f.meets(other))", "_, _ = id, other"},
+	{"a name is published before it is served", "pass.go", `if missing := l.missing(s, need); missing != "" {`, `if missing := l.missing(s, need); false && missing != "" {`},
+	{"what a name let go does not linger", "publish.go", "	return still\n", "	return false && still\n"},
+	{"the TTL of a record that somebody deleted is forgotten", "apply.go", "before := max(ttlOf(s.Before), ttlOf(old.Spec))", "before := ttlOf(s.Before)"},
+	{"nobody has to agree", "pass.go", "!agreed && plan.TakesTraffic(s)", "false && !agreed"},
+	{"any digest is good", "approve.go", "case q.Digest != digest:", "case false:"},
+	{"any count is good", "approve.go", "case q.ConfirmDeletes != deletes:", "case false:"},
+	{"problems hold nobody", "hold.go", "		if p.Unused {\n", "		if true {\n"},
+	{"a change of two services is published by halves", "pass.go", `			if why := l.nameTaken(s); why != "" {`, `			if why := l.nameTaken(s); false && why != "" {`},
+}
+
+// TestPlantedFaults holds that the simulation finds what it is there to find: each fault is planted in a copy of the engine's source, and
+// some seed must fail for it.
+func TestPlantedFaults(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it compiles the package once for each fault")
+	}
+	found := regexp.MustCompile(`seed (\d+): (.*)`)
+	for _, fault := range planted {
+		t.Run(fault.name, func(t *testing.T) {
+			dir := t.TempDir()
+			file, err := filepath.Abs(fault.file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			source, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n := bytes.Count(source, []byte(fault.right)); n != 1 {
+				t.Fatalf("%s holds %q %d times: plant it elsewhere", fault.file, fault.right, n)
+			}
+			copied, overlay, binary := filepath.Join(dir, "planted.go"), filepath.Join(dir, "overlay.json"), filepath.Join(dir, "planted.test")
+			write(t, copied, bytes.Replace(source, []byte(fault.right), []byte(fault.wrong), 1))
+			replace, err := json.Marshal(map[string]map[string]string{"Replace": {file: copied}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			write(t, overlay, replace)
+			if out, err := exec.CommandContext(t.Context(), "go", "test", "-c", "-overlay", overlay, "-o", binary, ".").CombinedOutput(); err != nil {
+				t.Fatalf("it does not compile: %v\n%s", err, out)
+			}
+			out, err := exec.CommandContext(t.Context(), binary, "-test.run", "^TestSimulation$", "-sim.stop", "1", "-sim.seeds", fmt.Sprint(*simSeeds)).CombinedOutput()
+			seed := found.FindSubmatch(out)
+			if err == nil || seed == nil {
+				t.Fatalf("nothing was found in %d seeds: %v\n%s", *simSeeds, err, out)
+			}
+			t.Logf("found by seed %s: %s", seed[1], seed[2])
+		})
+	}
+}
+
+func write(t *testing.T, file string, data []byte) {
+	t.Helper()
+	if err := os.WriteFile(file, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
