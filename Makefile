@@ -17,7 +17,7 @@ GITHUB_OK := .tools/github/.fetched
 
 export EDGEWRIGHT_TOOLS := $(CURDIR)/.tools
 
-.PHONY: help demo test check bench build image fuzz golden tools prerequisites debian
+.PHONY: help demo test check bench build image fuzz soak golden tools prerequisites debian
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ fuzz: ## fuzz each target for FUZZTIME (default 20s)
 	@go list ./... | while read -r p; do \
 	   for t in $$(go test -list '^Fuzz' "$$p" | grep '^Fuzz' || true); do \
 	     echo "==> $$p $$t"; go test -run '^$$' -fuzz "^$$t\$$" -fuzztime $(or $(FUZZTIME),20s) -fuzzminimizetime 20x "$$p"; done; done
+
+soak: ## play the simulation for many seeds: SEEDS=20000 FROM=1
+	@go test -count=1 -timeout 0 -run '^TestSimulation$$' ./reconciler -sim.seeds $(or $(SEEDS),20000) -sim.from $(or $(FROM),1) -v
 
 golden: ## rewrite the golden files
 	@go test $$(grep -rlE 'flag.Bool\("update"' --include='*_test.go' . | xargs -n1 dirname | sort -u | sed 's|^\./||; s|^|./|') -update

@@ -122,9 +122,8 @@ func (l *loop) refused(ctx context.Context, f flight, outcome plan.Outcome) {
 			times := l.failures[s.ID()].times + 1
 			l.failures[s.ID()] = failure{why: outcome.Refused, times: times, retry: now.Add(backoff(times))}
 		}
-		l.done(ctx, f.intent.Steps, "refused: "+outcome.Refused, now)
 	}
-	if err := l.Books.Journal.Finish(ctx, f.intent.ID, outcome, now, nil); err != nil {
+	if err := l.close(ctx, f, outcome, now, nil, l.entries(f.intent.Steps, "refused: "+outcome.Refused, now)); err != nil {
 		l.Log.Error("journal outcome", "intent", f.intent.ID, "error", err)
 	}
 	l.land(f)
@@ -141,7 +140,7 @@ func (l *loop) finish(ctx context.Context, f flight, steps []plan.Step, outcome 
 	entries = append(entries, l.mayHaveLed(slices.DeleteFunc(slices.Clone(f.intent.Steps), func(s plan.Step) bool {
 		return slices.ContainsFunc(steps, func(o plan.Step) bool { return o.Key == s.Key })
 	}), now)...)
-	if err := l.Books.Journal.Finish(ctx, f.intent.ID, outcome, now, entries); err != nil {
+	if err := l.close(ctx, f, outcome, now, entries, l.entries(steps, "applied", now)); err != nil {
 		l.Log.Error("journal outcome", "intent", f.intent.ID, "error", err) // open still: it is settled again at the next start
 		return
 	}
@@ -151,7 +150,7 @@ func (l *loop) finish(ctx context.Context, f flight, steps []plan.Step, outcome 
 	for _, s := range steps {
 		delete(l.failures, s.ID())
 	}
-	l.done(ctx, steps, "applied", now)
+	l.count(ctx, steps, "applied")
 	l.zone(f.intent.Scope).limit = 0
 	l.land(f)
 }
@@ -286,7 +285,7 @@ func (l *loop) mayHaveLed(steps []plan.Step, now time.Time) []state.Entry {
 func (l *loop) abandon(ctx context.Context, f flight, why string) {
 	now := l.Now()
 	entries := l.mayHaveLed(f.intent.Steps, now)
-	if err := l.Books.Journal.Finish(ctx, f.intent.ID, plan.Outcome{Refused: why}, now, entries); err != nil {
+	if err := l.close(ctx, f, plan.Outcome{Refused: why}, now, entries, l.entries(f.intent.Steps, "given up: "+why, now)); err != nil {
 		l.Log.Error("journal outcome", "intent", f.intent.ID, "error", err)
 		return
 	}
@@ -339,19 +338,31 @@ func (l *loop) takeSettled(ctx context.Context, s settled) {
 	l.flights[s.intent] = f
 }
 
-// done tells the audit, the metrics and the log what steps came to. They were one call, or one release.
-func (l *loop) done(ctx context.Context, steps []plan.Step, result string, now time.Time) {
-	who := map[string]bool{}
+// close writes in one go what a call came to: journal, inventory and audit.
+func (l *loop) close(ctx context.Context, f flight, outcome plan.Outcome, now time.Time, entries []state.Entry, told []audit.Entry) error {
+	return l.Books.Audit.With(ctx, func(ctx context.Context, more ...state.Op) error {
+		return l.Books.Journal.Finish(ctx, f.intent.ID, outcome, now, entries, more...)
+	}, told...)
+}
+
+// entries are what the audit says of steps: one for each, with who agreed to it.
+func (l *loop) entries(steps []plan.Step, result string, now time.Time) []audit.Entry {
+	out := make([]audit.Entry, len(steps))
+	for i, s := range steps {
+		who := "edgewright"
+		if a, agreed := l.approvals[s.ID()]; agreed {
+			who = a.By
+		}
+		out[i] = audit.Entry{At: now, Who: who, Why: "commit " + short(l.tip.Hash), What: fmt.Sprintf("%s %s", s.Verb, s.Key), Before: s.Before, After: s.After, Result: result}
+	}
+	return out
+}
+
+// count tells the metrics and the log what steps came to. They were one call, or one release.
+func (l *loop) count(ctx context.Context, steps []plan.Step, result string) {
 	for _, s := range steps {
 		l.Metrics.Steps.WithLabelValues(string(s.Key.Kind), string(s.Verb)).Inc()
-		if a, agreed := l.approvals[s.ID()]; agreed {
-			who[a.By] = true
-		}
 	}
-	if len(who) == 0 {
-		who["edgewright"] = true
-	}
-	l.note(ctx, audit.Entry{At: now, Who: strings.Join(sortedKeys(who), ", "), Why: "commit " + short(l.tip.Hash), What: what(steps), Result: result})
 	l.log(ctx, "steps "+result, "scope", steps[0].Key.Scope, "steps", len(steps), "what", what(steps))
 }
 

@@ -6,8 +6,10 @@ import (
 	"slices"
 	"time"
 
+	"github.com/edgewright/edgewright/reconciler/audit"
 	"github.com/edgewright/edgewright/reconciler/plan"
 	"github.com/edgewright/edgewright/reconciler/release"
+	"github.com/edgewright/edgewright/reconciler/state"
 	"github.com/edgewright/edgewright/reconciler/xds"
 	"github.com/edgewright/edgewright/render/envoy"
 	"github.com/edgewright/edgewright/render/resource"
@@ -32,10 +34,10 @@ func (l *loop) publish(ctx context.Context, now time.Time) error {
 		if err := l.storeContents(ctx, steps); err != nil {
 			return err
 		}
-		if err := l.replaceRelease(ctx, f, f.release.Apply(steps, l.tip.Hash, now)); err != nil {
+		if err := l.replaceRelease(ctx, f, f.release.Apply(steps, l.tip.Hash, now), l.entries(steps, "served", now)...); err != nil {
 			return err
 		}
-		l.done(ctx, steps, "served", now)
+		l.count(ctx, steps, "served")
 	}
 	return nil
 }
@@ -74,8 +76,12 @@ func (l *loop) layout(id schema.FleetID) envoy.Layout {
 }
 
 // replaceRelease stores a fleet's new release, by compare-and-set, and publishes it.
-func (l *loop) replaceRelease(ctx context.Context, f *fleet, next release.Release) error {
-	version, err := l.Books.Releases.Put(ctx, next, f.version)
+func (l *loop) replaceRelease(ctx context.Context, f *fleet, next release.Release, told ...audit.Entry) error {
+	var version int64
+	err := l.Books.Audit.With(ctx, func(ctx context.Context, more ...state.Op) (err error) {
+		version, err = l.Books.Releases.Put(ctx, next, f.version, more...)
+		return err
+	}, told...)
 	if err != nil {
 		return fmt.Errorf("store release of fleet %s: %w", next.Fleet, err)
 	}

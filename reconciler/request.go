@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/edgewright/edgewright/reconciler/audit"
 	"github.com/edgewright/edgewright/reconciler/forge"
 	"github.com/edgewright/edgewright/reconciler/plan"
 	"github.com/edgewright/edgewright/render/resource"
@@ -94,6 +95,14 @@ func (r *Reconciler) ask(ctx context.Context, q any) (any, error) {
 		return nil, ctx.Err()
 	}
 }
+
+// History is what the audit says of a name, oldest first, and at most limit entries.
+func (r *Reconciler) History(ctx context.Context, name string, limit int) ([]audit.Entry, error) {
+	return r.Books.Audit.History(ctx, name, limit)
+}
+
+// VerifyAudit tells the first entry of the audit that was changed, or is missing.
+func (r *Reconciler) VerifyAudit(ctx context.Context) error { return r.Books.Audit.Verify(ctx) }
 
 // answer is what the loop says to a request.
 func (l *loop) answer(ctx context.Context, q request) any {

@@ -327,8 +327,29 @@ func (s *sim) checkEnd() {
 	if err != nil {
 		s.fail("read journal: %v", err)
 	}
+	told := map[string]int{}
+	entries, err := l.Books.Audit.Entries(l.ctx, 0, 1_000_000)
+	if err != nil {
+		s.fail("read audit: %v", err)
+	}
+	for _, e := range entries {
+		if e.Result == "applied" {
+			told[e.What]++
+		}
+	}
 	for _, i := range intents {
 		finished[i.ID] = i.Outcome.Refused == ""
+		if s.intents[i.ID] == 0 || !finished[i.ID] {
+			continue
+		}
+		for _, step := range i.Steps {
+			what := fmt.Sprintf("%s %s", step.Verb, step.Key)
+			if told[what]--; told[what] < 0 && !s.touched[strings.TrimPrefix(string(step.Key.Scope), "zone/")+" "+step.Key.Name] {
+				s.fail("the audit does not say that it did: %s", what)
+			}
+		}
+	}
+	for _, i := range intents {
 		uncertain[i.ID] = slices.ContainsFunc(i.Steps, func(step plan.Step) bool {
 			return s.touched[strings.TrimPrefix(string(step.Key.Scope), "zone/")+" "+step.Key.Name]
 		})

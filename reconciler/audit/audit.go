@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/edgewright/edgewright/reconciler/state"
@@ -23,7 +24,7 @@ type Entry struct {
 	At     time.Time      `json:"at"`
 	Who    string         `json:"who"`
 	Why    string         `json:"why"`  // commit, pull, or the digest that was applied
-	What   string         `json:"what"` // verb and key
+	What   string         `json:"what"` // verb and key, or what was agreed to
 	Before resource.Value `json:"before,omitempty"`
 	After  resource.Value `json:"after,omitempty"`
 	Result string         `json:"result"`
@@ -46,37 +47,54 @@ type head struct {
 	Hash string `json:"hash"`
 }
 
-// Append adds an entry at the end. Seq, Prev and Hash are filled in.
-func (l Log) Append(ctx context.Context, e Entry) error {
+// Append adds entries at the end. Seq, Prev and Hash are filled in.
+func (l Log) Append(ctx context.Context, entries ...Entry) error {
+	return l.With(ctx, l.Store.Write, entries...)
+}
+
+// With lets a write of other things add entries at the end too: either all of it is done or nothing. It is tried again when others
+// append at the same time.
+func (l Log) With(ctx context.Context, write func(context.Context, ...state.Op) error, entries ...Entry) error {
+	var err error
 	for range attempts {
-		err := l.append(ctx, e)
-		if !errors.Is(err, state.ErrConflict) {
+		var ops []state.Op
+		if ops, err = l.ops(ctx, entries); err != nil {
+			return err
+		}
+		if err = write(ctx, ops...); !errors.Is(err, state.ErrConflict) {
 			return err
 		}
 	}
-	return fmt.Errorf("append to audit: %w", state.ErrConflict)
+	return fmt.Errorf("append to audit: %w", err)
 }
 
-func (l Log) append(ctx context.Context, e Entry) error {
+// ops are the writes by which entries come to the end.
+func (l Log) ops(ctx context.Context, entries []Entry) ([]state.Op, error) {
+	if len(entries) == 0 {
+		return nil, nil
+	}
 	last, version, err := l.head(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	e.Seq, e.Prev, e.At = last.Seq+1, last.Hash, e.At.UTC()
-	if e.Hash, err = e.hash(); err != nil {
-		return err
+	var ops []state.Op
+	for _, e := range entries {
+		e.Seq, e.Prev, e.At = last.Seq+1, last.Hash, e.At.UTC()
+		if e.Hash, err = e.hash(); err != nil {
+			return nil, err
+		}
+		row, err := json.Marshal(e)
+		if err != nil {
+			return nil, err
+		}
+		last = head{e.Seq, e.Hash}
+		ops = append(ops, state.Op{Table: entryTable, Key: key(e.Seq), Value: row, Version: state.Absent})
 	}
-	row, err := json.Marshal(e)
+	next, err := json.Marshal(last)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	next, err := json.Marshal(head{e.Seq, e.Hash})
-	if err != nil {
-		return err
-	}
-	return l.Store.Write(ctx,
-		state.Op{Table: headTable, Key: headKey, Value: next, Version: version},
-		state.Op{Table: entryTable, Key: key(e.Seq), Value: row, Version: state.Absent})
+	return append(ops, state.Op{Table: headTable, Key: headKey, Value: next, Version: version}), nil
 }
 
 // Verify reads the whole log and tells the first entry that was changed, is missing or was cut off at the end.
@@ -123,6 +141,32 @@ func follow(prev head, row []byte) (head, error) {
 		return prev, fmt.Errorf("audit entry %d was changed", e.Seq)
 	}
 	return head{e.Seq, e.Hash}, nil
+}
+
+// History lists the newest entries, at most limit, that speak of a name: a host name, a service, a whole key. Oldest first.
+func (l Log) History(ctx context.Context, name string, limit int) ([]Entry, error) {
+	var found []Entry
+	for after := int64(0); ; {
+		entries, err := l.Entries(ctx, after, 500)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range entries {
+			if e.names(name) {
+				found = append(found, e)
+			}
+			after = e.Seq
+		}
+		found = found[max(0, len(found)-limit):]
+		if len(entries) < 500 {
+			return found, nil
+		}
+	}
+}
+
+// names tells whether an entry speaks of a name, as a word of its own.
+func (e Entry) names(name string) bool {
+	return strings.Contains(" "+strings.ReplaceAll(e.What, ",", " ")+" ", " "+name+" ")
 }
 
 // Entries lists up to limit entries after a sequence number, oldest first.

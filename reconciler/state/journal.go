@@ -54,8 +54,8 @@ func (j Journal) SetToken(ctx context.Context, id, token string) error {
 	return j.Store.Write(ctx, op)
 }
 
-// Finish closes an intent and writes the inventory entries that follow from it, in one write.
-func (j Journal) Finish(ctx context.Context, id string, outcome plan.Outcome, now time.Time, entries []Entry) error {
+// Finish closes an intent and writes the inventory entries that follow from it, and whatever else comes with it, in one write.
+func (j Journal) Finish(ctx context.Context, id string, outcome plan.Outcome, now time.Time, entries []Entry, more ...Op) error {
 	i, version, err := j.open(ctx, id)
 	if err != nil {
 		return err
@@ -73,7 +73,7 @@ func (j Journal) Finish(ctx context.Context, id string, outcome plan.Outcome, no
 		}
 		ops = append(ops, op)
 	}
-	return j.Store.Write(ctx, ops...)
+	return j.Store.Write(ctx, append(ops, more...)...)
 }
 
 // Open lists the intents whose outcome is not known.

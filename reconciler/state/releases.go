@@ -21,13 +21,14 @@ const (
 	contentTable = "content"
 )
 
-// Put writes a release if its row is still at the version that was read (0: none), and returns the new version.
-func (v Releases) Put(ctx context.Context, r release.Release, version int64) (int64, error) {
+// Put writes a release if its row is still at the version that was read (0: none), with whatever else comes with it, and returns the new
+// version.
+func (v Releases) Put(ctx context.Context, r release.Release, version int64, more ...Op) (int64, error) {
 	op, err := put(releaseTable, string(r.Fleet), r, version)
 	if err != nil {
 		return 0, err
 	}
-	if err := v.Store.Write(ctx, op); err != nil {
+	if err := v.Store.Write(ctx, append([]Op{op}, more...)...); err != nil {
 		return 0, err
 	}
 	return version + 1, nil
