@@ -23,6 +23,7 @@ var planted = []struct{ name, file, right, wrong string }{
 	{"what a name let go does not linger", "publish.go", "	return still\n", "	return false && still\n"},
 	{"the TTL of a record that somebody deleted is forgotten", "apply.go", "before := max(ttlOf(s.Before), ttlOf(old.Spec))", "before := ttlOf(s.Before)"},
 	{"nobody has to agree", "pass.go", "!agreed && plan.TakesTraffic(s)", "false && !agreed"},
+	{"the audit does not hear of what was done", "apply.go", `entries, l.entries(steps, "applied", now))`, "entries, nil)"},
 	{"any digest is good", "approve.go", "case q.Digest != digest:", "case false:"},
 	{"any count is good", "approve.go", "case q.ConfirmDeletes != deletes:", "case false:"},
 	{"problems hold nobody", "hold.go", "		if p.Unused {\n", "		if true {\n"},

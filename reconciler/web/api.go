@@ -8,15 +8,18 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/edgewright/edgewright/reconciler"
+	"github.com/edgewright/edgewright/reconciler/audit"
 )
 
 // Bounds of what a caller may send.
 const (
-	maxApply = 64 << 10
-	maxPlan  = 32 << 20
+	maxApply   = 64 << 10
+	maxPlan    = 32 << 20
+	maxHistory = 1000 // entries
 )
 
 // token lets only those in who know the token of the state folder.
@@ -69,6 +72,30 @@ func (s *server) apiApply(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	answer(w, map[string]int{"steps": steps})
+}
+
+// apiHistory answers with the audit's newest entries about a name.
+func (s *server) apiHistory(w http.ResponseWriter, r *http.Request) {
+	name := r.URL.Query().Get("name")
+	limit, err := strconv.Atoi(r.URL.Query().Get("limit"))
+	if name == "" || len(name) > 1000 || err != nil || limit < 1 || limit > maxHistory {
+		http.Error(w, fmt.Sprintf("want name, and limit from 1 to %d", maxHistory), http.StatusBadRequest)
+		return
+	}
+	entries, err := s.Loop.History(r.Context(), name, limit)
+	if err != nil {
+		s.refuse(w, err)
+		return
+	}
+	answer(w, append([]audit.Entry{}, entries...))
+}
+
+func (s *server) apiVerify(w http.ResponseWriter, r *http.Request) {
+	if err := s.Loop.VerifyAudit(r.Context()); err != nil {
+		s.refuse(w, err)
+		return
+	}
+	answer(w, struct{}{})
 }
 
 // pending is how many steps wait for a person.

@@ -37,6 +37,13 @@ func TestAPIAnswers(t *testing.T) {
 		{"two values", "POST", "/api/v1/apply", bearer, `{"digest":"abc123"} {}`, 400, "more than one"},
 		{"large apply", "POST", "/api/v1/apply", bearer, `{"digest":"` + strings.Repeat("a", maxApply) + `"}`, 413, "larger than"},
 		{"large plan", "POST", "/api/v1/plan", bearer, `{"Files":[{"path":"` + strings.Repeat("a", maxPlan) + `"}]}`, 413, "larger than"},
+		{"history without token", "GET", "/api/v1/history?name=jira.acme.example&limit=7", "", "", 401, "token"},
+		{"history", "GET", "/api/v1/history?name=jira.acme.example&limit=7", bearer, "", 200, `"who":"ann"`},
+		{"history of nothing", "GET", "/api/v1/history?name=x&limit=7", bearer, "", 200, `[]`},
+		{"history without a name", "GET", "/api/v1/history?limit=7", bearer, "", 400, "want name"},
+		{"endless history", "GET", "/api/v1/history?name=x&limit=1000000", bearer, "", 400, "from 1 to 1000"},
+		{"audit without token", "GET", "/api/v1/audit/verify", "", "", 401, "token"},
+		{"audit", "GET", "/api/v1/audit/verify", bearer, "", 200, `{}`},
 		{"plan", "POST", "/api/v1/plan", bearer, `{"Files":[{"path":"a.cue","data":"aGk="}]}`, 200, `"digest":"d1"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {

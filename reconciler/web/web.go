@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/edgewright/edgewright/reconciler"
+	"github.com/edgewright/edgewright/reconciler/audit"
 	"github.com/edgewright/edgewright/reconciler/secret"
 	"github.com/edgewright/edgewright/reconciler/xds"
 )
@@ -24,6 +25,8 @@ type Loop interface {
 	View() *reconciler.View
 	Apply(context.Context, reconciler.Apply) error
 	Preview(context.Context, reconciler.Preview) (reconciler.Previewed, error)
+	History(ctx context.Context, name string, limit int) ([]audit.Entry, error)
+	VerifyAudit(context.Context) error
 }
 
 // Proxies are the connected Envoys.
@@ -63,6 +66,8 @@ func New(c Config) http.Handler {
 	mux.HandleFunc("GET /api/v1/status", s.token(s.apiStatus))
 	mux.HandleFunc("POST /api/v1/plan", s.token(s.apiPlan))
 	mux.HandleFunc("POST /api/v1/apply", s.token(s.apiApply))
+	mux.HandleFunc("GET /api/v1/history", s.token(s.apiHistory))
+	mux.HandleFunc("GET /api/v1/audit/verify", s.token(s.apiVerify))
 
 	top := http.NewServeMux()
 	top.Handle("/", s.named(mux))

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/edgewright/edgewright/reconciler"
+	"github.com/edgewright/edgewright/reconciler/audit"
 	"github.com/edgewright/edgewright/reconciler/plan"
 	"github.com/edgewright/edgewright/reconciler/secret"
 	"github.com/edgewright/edgewright/reconciler/xds"
@@ -70,6 +71,15 @@ func (l *loop) Preview(_ context.Context, q reconciler.Preview) (reconciler.Prev
 	l.preview = q
 	return reconciler.Previewed{Digest: "d1", Tree: "t1"}, l.err
 }
+
+func (l *loop) History(_ context.Context, name string, limit int) ([]audit.Entry, error) {
+	if name != "jira.acme.example" || limit != 7 {
+		return nil, nil
+	}
+	return []audit.Entry{{Seq: 3, Who: "ann", What: "create dns/record zone/acme.example A jira.acme.example", Result: "applied"}}, l.err
+}
+
+func (l *loop) VerifyAudit(context.Context) error { return l.err }
 
 type proxies struct {
 	nodes    []xds.Node
