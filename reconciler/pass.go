@@ -186,7 +186,7 @@ func (l *loop) judgeStep(s plan.Step, now time.Time, vetoed map[string]plan.Veto
 // guard asks the guards about the steps that nobody confirmed by count.
 func (l *loop) guard(steps []plan.Step) map[string]plan.Veto {
 	open := slices.DeleteFunc(slices.Clone(steps), func(s plan.Step) bool { return l.approvals[s.ID()].Confirmed })
-	l.vetoes = plan.Guard(open, l.existing(), len(l.edge.Services), l.Limits)
+	l.vetoes = plan.Guard(open, l.existing, len(l.edge.Services), l.Limits)
 	vetoed := map[string]plan.Veto{}
 	for _, v := range l.vetoes {
 		for _, id := range v.Steps {
@@ -197,16 +197,16 @@ func (l *loop) guard(steps []plan.Step) map[string]plan.Veto {
 }
 
 // existing counts what is ours now.
-func (l *loop) existing() map[resource.Kind]int {
-	n := map[resource.Kind]int{}
+func (l *loop) existing() plan.Existing {
+	n := plan.Existing{}
 	for key, e := range l.owned {
 		if e.Spec != nil {
-			n[key.Kind]++
+			n.Add(key, e.Service)
 		}
 	}
 	for _, f := range l.releases {
 		for key := range f.snapshot.Resources {
-			n[key.Kind]++
+			n.Add(key, serviceOf(key))
 		}
 	}
 	return n

@@ -1,9 +1,11 @@
 package plan
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/edgewright/edgewright/render/envoy"
 	"github.com/edgewright/edgewright/render/resource"
@@ -12,7 +14,7 @@ import (
 
 // Limits bound how much one plan may remove without a person typing the count. The zero value is the default.
 type Limits struct {
-	Percent int // of the resources of one kind; zero: 30
+	Percent int // of a share; zero: 30
 	Floor   int // the percentage counts once this many exist; zero: 10
 }
 
@@ -25,10 +27,48 @@ type Veto struct {
 	Deletes int      `json:"deletes"` // the count that a person has to type
 }
 
-// Guard vetoes deletions that look like an accident: all services gone, or more than a share of what exists of one kind.
-// existing counts the resources of each kind that are ours now; services is how many are declared.
-func Guard(steps []Step, existing map[resource.Kind]int, services int, l Limits) []Veto {
-	percent, floor := orDefault(l.Percent, 30), orDefault(l.Floor, 10)
+// Share is of what deletions are a share: of all resources of a kind, or of those in one scope (a zone, a fleet) or of one service.
+type Share struct {
+	Kind    resource.Kind
+	Scope   resource.Scope   // empty: any
+	Service schema.ServiceID // empty: any
+}
+
+func (s Share) String() string {
+	switch {
+	case s.Scope != "":
+		return fmt.Sprintf("%s in %s", plural(s.Kind), s.Scope)
+	case s.Service != "":
+		return fmt.Sprintf("%s of service %s", plural(s.Kind), s.Service)
+	}
+	return plural(s.Kind)
+}
+
+// Existing counts resources by the shares that they belong to.
+type Existing map[Share]int
+
+// Add counts one resource.
+func (e Existing) Add(key resource.Key, service schema.ServiceID) {
+	for _, share := range shares(key, service) {
+		e[share]++
+	}
+}
+
+func shares(key resource.Key, service schema.ServiceID) []Share {
+	if key.Kind != resource.EnvoyService && key.Kind != resource.DNSRecord {
+		return nil
+	}
+	all := []Share{{Kind: key.Kind}, {Kind: key.Kind, Scope: key.Scope}}
+	if service != "" {
+		all = append(all, Share{Kind: key.Kind, Service: service})
+	}
+	return all
+}
+
+// Guard vetoes deletions that look like an accident: all services gone, or more than a share of what exists of one kind: in all, in one
+// zone or fleet, or of one service. existing counts what is ours now, and is asked only if something is deleted; services is how many
+// are declared.
+func Guard(steps []Step, existing func() Existing, services int, l Limits) []Veto {
 	deletes := deletions(steps)
 	if len(deletes) == 0 {
 		return nil
@@ -36,18 +76,39 @@ func Guard(steps []Step, existing map[resource.Kind]int, services int, l Limits)
 	if services == 0 {
 		return []Veto{veto("empty-desired", fmt.Sprintf("the repository declares no service at all; this would delete %s", counts(deletes)), deletes)}
 	}
-	byKind := map[resource.Kind]int{}
+	gone, all := Existing{}, existing()
 	for _, s := range deletes {
-		byKind[s.Key.Kind]++
+		gone.Add(s.Key, s.Service)
 	}
-	for _, kind := range []resource.Kind{resource.EnvoyService, resource.DNSRecord} {
-		n, total := byKind[kind], existing[kind]
-		if total >= floor && n*100 > total*percent {
-			return []Veto{veto("mass-delete", fmt.Sprintf("this would delete %s: %d of %d %s, more than %d %%",
-				counts(deletes), n, total, plural(kind), percent), deletes)}
+	percent, floor := orDefault(l.Percent, 30), orDefault(l.Floor, 10)
+	var over []Share
+	for share, n := range gone {
+		if total := all[share]; total >= floor && n*100 > total*percent {
+			over = append(over, share)
 		}
 	}
-	return nil
+	if len(over) == 0 {
+		return nil
+	}
+	slices.SortFunc(over, Share.compare)
+	whole := over[0].Scope == "" && over[0].Service == ""
+	if whole { // then everything waits: a part of it says nothing more
+		over = over[:1]
+	}
+	var why []string
+	for _, share := range over {
+		why = append(why, fmt.Sprintf("%d of %d %s", gone[share], all[share], share))
+	}
+	stopped := slices.DeleteFunc(deletes, func(s Step) bool {
+		return !whole && !slices.ContainsFunc(shares(s.Key, s.Service), func(share Share) bool { return slices.Contains(over, share) })
+	})
+	return []Veto{veto("mass-delete", fmt.Sprintf("this would delete %s: %s, more than %d %%", counts(stopped), strings.Join(why, ", "), percent), stopped)}
+}
+
+// compare puts services before records and the whole before its parts.
+func (s Share) compare(o Share) int {
+	return cmp.Or(cmp.Compare(min(1, len(s.Scope)+len(s.Service)), min(1, len(o.Scope)+len(o.Service))), -cmp.Compare(s.Kind, o.Kind),
+		cmp.Compare(s.Service, o.Service), cmp.Compare(s.Scope, o.Scope))
 }
 
 func veto(guard, message string, steps []Step) Veto {
