@@ -62,6 +62,7 @@ func (s *sim) checkWrite(w world.Write) {
 		r := c.ResourceRecordSet
 		name := strings.TrimSuffix(r.Name, ".")
 		got = append(got, c.Action+" "+r.Type+" "+name)
+		s.made[w.Zone+" "+r.Type+" "+name] = c.Action == "CREATE" // the last of a batch counts
 		if _, theirs := s.foreign[w.Zone+" "+r.Type+" "+name]; theirs {
 			s.fail("%s %s %s is not ours", c.Action, r.Type, name)
 		}
@@ -213,8 +214,7 @@ func (s *sim) absent(zone string) []schema.Hostname {
 		there[schema.Hostname(strings.TrimSuffix(r.Name, "."))] = true
 	}
 	return slices.DeleteFunc(s.tip().decl.free(zone), func(h schema.Hostname) bool {
-		owned := s.leader.owned[recordKey(resource.Scope("zone/"+zone), "A", h)]
-		return there[h] || owned.Spec != nil // else it would be a change of ours
+		return there[h] || s.made[zone+" A "+string(h)] // else it would be a change of ours
 	})
 }
 

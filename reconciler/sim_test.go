@@ -127,6 +127,7 @@ type sim struct {
 	ttls    map[lead]int64
 	before  map[lead]time.Time // until when the answer of before its TTL was changed may be believed
 	touched map[string]bool    // records of ours that somebody changed
+	made    map[string]bool    // records that we made and did not take away
 	agreed  map[string]bool    // steps that somebody was shown before they became the branch's
 	intents map[string]int     // writes by their intent
 	calls   map[string]int
@@ -166,7 +167,7 @@ type leader struct {
 
 func newSim(t *testing.T, seed uint64, log *slog.Logger) *sim {
 	s := &sim{Rand: rand.New(rand.NewPCG(seed, 1)), t: t, seed: seed, log: log, clock: world.NewClock(), zones: map[string]string{}, pulls: map[int]*proposal{},
-		turn: make(chan struct{}), foreign: map[string]string{}, cached: map[lead]time.Time{}, ttls: map[lead]int64{}, before: map[lead]time.Time{}, touched: map[string]bool{}, agreed: map[string]bool{}, intents: map[string]int{},
+		turn: make(chan struct{}), foreign: map[string]string{}, cached: map[lead]time.Time{}, ttls: map[lead]int64{}, before: map[lead]time.Time{}, touched: map[string]bool{}, made: map[string]bool{}, agreed: map[string]bool{}, intents: map[string]int{},
 		calls: map[string]int{}, met: map[string]int{}}
 	s.rows = &rows{sim: s, tables: map[string]map[string]state.Item{}}
 	options := world.Options{Now: s.clock.Now, Settle: time.Duration(s.IntN(40)) * time.Second}
