@@ -1,6 +1,7 @@
 package reconciler
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/edgewright/edgewright/fixtures/world"
@@ -837,4 +839,26 @@ func (d declarations) load() (load.Commit, Tree) {
 	}
 	files = append(files, load.File{Path: "platform/p.cue", Data: fmt.Appendf(nil, "%v", d.fleets)})
 	return c, TreeOf(files)
+}
+
+// TestSimulationReplays holds that a seed is all that a run depends on: what is written, and what is logged, is the same each time.
+func TestSimulationReplays(t *testing.T) {
+	plain := &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.TimeKey {
+			return slog.Attr{}
+		}
+		return a
+	}}
+	for seed := range uint64(12) {
+		var runs [2]bytes.Buffer
+		for i := range runs {
+			s := newSim(t, seed+1, slog.New(slog.NewTextHandler(&runs[i], plain)))
+			if fault := s.play(); fault != nil {
+				t.Error(seed+1, fault)
+			}
+		}
+		if diff := cmp.Diff(strings.Split(runs[0].String(), "\n"), strings.Split(runs[1].String(), "\n")); diff != "" {
+			t.Errorf("seed %d goes another way the second time:\n%.3000s", seed+1, diff)
+		}
+	}
 }
