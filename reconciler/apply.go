@@ -202,8 +202,9 @@ func (l *loop) dirtySteps(steps []plan.Step) {
 	}
 }
 
-// lateness is how long after it was begun a call without an answer may still be taken, and be seen.
-const lateness = 10 * time.Minute
+// lateness is how long after it was begun a call without an answer may still be taken, and be seen: AWS takes no request that was signed
+// more than 15 minutes ago (AWS IAM User Guide, "Troubleshoot AWS Signature Version 4 API requests").
+const lateness = 16 * time.Minute
 
 // resolve settles the calls of a scope whose answer never came, by a fresh observation. What is there as intended was done, and is ours
 // by the journal. A call of which nothing is seen is not waited for any more; but it stays in the journal for a while, as the request

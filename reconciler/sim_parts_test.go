@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/edgewright/edgewright/fixtures/world"
 	"github.com/edgewright/edgewright/reconciler/forge"
@@ -74,7 +75,13 @@ func (s *sim) yield() fate {
 // RoundTrip brings a request to the world, in two turns: the way there and the way back.
 func (s *sim) RoundTrip(req *http.Request) (*http.Response, error) {
 	operation, _ := world.Operation(req.Method, req.URL.Path)
-	switch s.yield() {
+	signed := s.clock.Now()
+	outcome := s.yield()
+	if s.clock.Now().Sub(signed) > 15*time.Minute {
+		s.count("request expired")
+		return nil, errors.New("the request was signed more than 15 minutes ago")
+	}
+	switch outcome {
 	case dies:
 		runtime.Goexit()
 	case asksThenDies:

@@ -44,7 +44,7 @@ var kinds = []string{
 	"commit", "merge", "direct push", "many services go", "declaration is broken", "name moves", "service goes", "service changes its fleet", "fleet changes its ttl",
 	"record changed by hand", "record deleted by hand", "foreign record", "clash",
 	"throttled", "unavailable", "lost request", "lost reply", "listing is stale", "forge does not answer",
-	"crash", "crash before a write of the store", "crash after a write of the store", "request outlives its process",
+	"crash", "crash before a write of the store", "crash after a write of the store", "request outlives its process", "request expired",
 	"clock jumps ahead", "proxy comes back", "proxy goes away", "applied by a person", "wrong digest refused", "guard asks for a count",
 }
 
@@ -370,7 +370,7 @@ func (s *sim) event() {
 		s.crash()
 	case n < 69:
 		s.count("clock jumps ahead")
-		s.advance(time.Duration(s.IntN(600)) * time.Second)
+		s.advance(time.Duration(s.IntN(1200)) * time.Second)
 	default:
 		s.advance(time.Duration(s.IntN(3000)) * time.Millisecond)
 		s.tell(nil)
@@ -617,7 +617,7 @@ func (s *sim) settle() {
 		s.removeClashes()
 		s.advance(max(s.leader.untilNext(), time.Duration(1+n/20)*time.Second)) // ever longer: a call in doubt takes its time
 		s.tell(nil)
-		if len(s.tasks)+len(s.leader.mail)+len(s.leader.steps)+len(s.leader.flights) == 0 && len(s.world.Writes()) == before && s.converged() {
+		if len(s.leader.steps)+len(s.leader.flights) == 0 && len(s.world.Writes()) == before && s.converged() {
 			calm++
 		} else {
 			calm = 0
