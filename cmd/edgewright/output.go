@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -75,9 +76,13 @@ func readFolder(dir string) ([]load.File, error) {
 		if !d.Type().IsRegular() || path.Ext(name) != ".cue" {
 			return nil
 		}
-		data, err := root.ReadFile(name)
+		f, err := root.Open(name)
+		if err != nil {
+			return err
+		}
+		data, err := io.ReadAll(io.LimitReader(f, load.MaxBytes+1)) // one byte too many says that it is too large
 		files = append(files, load.File{Path: filepath.ToSlash(name), Data: data})
-		return err
+		return errors.Join(err, f.Close())
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", dir, err)

@@ -102,6 +102,13 @@ func tidy(p *schema.Problem) {
 	for _, text := range []*string{&p.Message, &p.Hint, &p.Path} {
 		*text = short(strings.ReplaceAll(printable(*text), "\t", " "))
 	}
+	p.Position.File, p.Line = printable(p.Position.File), printable(clip(p.Line, 2000))
+	if slices.ContainsFunc(p.Also, func(at schema.Position) bool { return at.File != printable(at.File) }) {
+		p.Also = slices.Clone(p.Also) // others may have them too
+		for i := range p.Also {
+			p.Also[i].File = printable(p.Also[i].File)
+		}
+	}
 }
 
 // short leaves out the middle of what nobody would read: a name of many kilobytes.

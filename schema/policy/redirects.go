@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/edgewright/edgewright/schema"
 )
@@ -159,7 +160,7 @@ func (r request) matches(m schema.Match) bool {
 			return false
 		}
 	case schema.Regex:
-		if whole, err := regexp.Compile("^(?:" + string(p) + ")$"); err != nil || !whole.MatchString(r.path) {
+		if whole := expressions.compile("^(?:" + string(p) + ")$"); whole == nil || !whole.MatchString(r.path) {
 			return false
 		}
 	}
@@ -176,4 +177,31 @@ func (r request) matches(m schema.Match) bool {
 		}
 	}
 	return true
+}
+
+// expressions are compiled once: what compiles slowly is asked for again and again, by each redirect that may lead there.
+var expressions = compiledOnce{known: map[string]*regexp.Regexp{}}
+
+type compiledOnce struct {
+	mu    sync.Mutex
+	known map[string]*regexp.Regexp // nil: it does not compile
+}
+
+const mostExpressions = 10_000
+
+func (c *compiledOnce) compile(expression string) *regexp.Regexp {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if known, is := c.known[expression]; is {
+		return known
+	}
+	if len(c.known) >= mostExpressions {
+		clear(c.known)
+	}
+	compiled, err := regexp.Compile(expression)
+	if err != nil {
+		compiled = nil
+	}
+	c.known[expression] = compiled
+	return compiled
 }
