@@ -21,7 +21,7 @@ var planted = []struct {
 	{1, "calls are not journalled", "apply.go", "if err := l.Books.Journal.Begin(ctx, intent); err != nil {", "if err := error(nil); err != nil {"},
 	{2, "open calls are forgotten at a start", "restore.go", "for _, intent := range open {", "for _, intent := range open[:0] {"},
 	{13, "a lost answer counts as a refusal", "apply.go", "		f.doubt = true\n		l.flights[c.intent] = f\n", "		l.land(f)\n"},
-	{4, "one value tells of a call, though another may have made it", "apply.go", "alone = alone && (id == f.intent.ID || !f.meets(other))", "_, _ = id, other"},
+	{4, "one value tells of a call, though another may have made it", "doubt.go", "alone = alone && (id == f.intent.ID || !f.meets(other))", "_, _ = id, other"},
 	{1, "a name is published before it is served", "pass.go", `if missing := l.missing(s, need); missing != "" {`, `if missing := l.missing(s, need); false && missing != "" {`},
 	{1, "what a name let go does not linger", "publish.go", "	return still\n", "	return false && still\n"},
 	{42, "the TTL of a record that somebody deleted is forgotten", "apply.go", "before := max(ttlOf(s.Before), ttlOf(old.Spec))", "before := ttlOf(s.Before)"},

@@ -1,0 +1,105 @@
+package reconciler
+
+import (
+	"bytes"
+	"context"
+	"time"
+
+	"github.com/edgewright/edgewright/reconciler/plan"
+	"github.com/edgewright/edgewright/reconciler/state"
+	"github.com/edgewright/edgewright/render/resource"
+)
+
+// lateness is how long after it was begun a call without an answer may still be taken, and be seen: AWS takes no request that was signed
+// more than 15 minutes ago (AWS IAM User Guide, "Troubleshoot AWS Signature Version 4 API requests").
+const lateness = 16 * time.Minute
+
+// resolve settles the calls of a scope whose answer never came, by a fresh observation. What is there as intended was done, and is ours
+// by the journal. A call of which nothing is seen is not waited for any more; but it stays in the journal for a while, as the request
+// may still be on its way, or the listing be from before it.
+func (l *loop) resolve(ctx context.Context, scope resource.Scope, started time.Time) {
+	seen := map[string][]plan.Step{} // all are judged before one is settled, as that changes what is known of the others
+	for id, f := range l.flights {
+		if f.intent.Scope == scope && f.doubt && !started.Before(f.started) {
+			seen[id] = l.seenOf(f)
+		}
+	}
+	for _, id := range sortedKeys(seen) {
+		f, seen := l.flights[id], seen[id]
+		if len(seen) > 0 {
+			l.Log.Info("a call whose answer was lost had been taken", "scope", scope, "intent", id, "steps", len(f.intent.Steps), "seen", len(seen))
+			l.finish(ctx, f, seen, plan.Outcome{})
+			continue
+		}
+		switch now := l.Now(); {
+		case f.absent.IsZero():
+			l.Log.Info("nothing is seen of a call whose answer was lost", "scope", scope, "intent", id)
+			f.absent = now
+			l.flights[id] = f
+			l.dirtySteps(f.intent.Steps)
+		case now.Sub(f.started) > lateness:
+			l.abandon(ctx, f, "no answer came, and the change was not there afterwards")
+		}
+	}
+}
+
+// seenOf are the steps of a call of which an observation tells that they were done. A call is taken whole, so one value that is there as
+// intended tells of all: others may have been changed by somebody since. But that something is gone tells of itself only, as anybody can
+// have deleted it, and so does a value that another call in doubt may have made.
+func (l *loop) seenOf(f flight) []plan.Step {
+	have := l.zones[f.intent.Scope].snapshot.Resources
+	alone := true
+	for id, other := range l.flights {
+		alone = alone && (id == f.intent.ID || !f.meets(other))
+	}
+	var seen []plan.Step
+	for _, s := range f.intent.Steps {
+		switch as := bytes.Equal(have[s.Key], s.After) && !bytes.Equal(s.Before, s.After); {
+		case as && s.After != nil && alone:
+			return f.intent.Steps
+		case as:
+			seen = append(seen, s)
+		}
+	}
+	return seen
+}
+
+// supersede gives up calls of which nothing was seen, and whose steps a later call has made.
+func (l *loop) supersede(ctx context.Context, by flight) {
+	for _, id := range sortedKeys(l.flights) {
+		f := l.flights[id]
+		if !f.holds() && f.meets(by) {
+			l.abandon(ctx, f, "no answer came, and a later call was taken in its place")
+		}
+	}
+}
+
+// mayHaveLed are the inventory's entries once steps seem not to have been made. They may have been, for a moment that nobody saw: where
+// their records lead counts as followed until a TTL from now.
+func (l *loop) mayHaveLed(steps []plan.Step, now time.Time) []state.Entry {
+	var entries []state.Entry
+	for _, s := range steps {
+		if s.After == nil || len(s.Needs) == 0 {
+			continue
+		}
+		e := l.owned[s.Key]
+		e.Key = s.Key
+		e.Gone = append(l.recent(e.Gone, now), state.Gone{At: now, TTL: ttlOf(s.After), Needs: s.Needs})
+		entries = append(entries, e)
+	}
+	return entries
+}
+
+// abandon closes a call that seems not to have been taken.
+func (l *loop) abandon(ctx context.Context, f flight, why string) {
+	now := l.Now()
+	entries := l.mayHaveLed(f.intent.Steps, now)
+	if err := l.close(ctx, f, plan.Outcome{Refused: why}, now, entries, l.entries(f.intent.Steps, "given up: "+why, now)); err != nil {
+		l.Log.Error("journal outcome", "intent", f.intent.ID, "error", err)
+		return
+	}
+	for _, e := range entries {
+		l.owned[e.Key] = e
+	}
+	l.land(f)
+}
