@@ -55,8 +55,9 @@ type Deprecation struct {
 	Use   string `json:"use"`
 }
 
-// Limits bound one service. Nil takes the default: 200 routes, 20 regexes.
+// Limits bound one service. Nil takes the default: 200 host names, 200 routes, 20 regexes.
 type Limits struct {
+	Hosts   *int `json:"hosts,omitempty"`
 	Routes  *int `json:"routes,omitempty"`
 	Regexes *int `json:"regexes,omitempty"`
 }

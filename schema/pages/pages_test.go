@@ -93,6 +93,7 @@ var elsewhere = map[schema.Code]string{
 	"limit/memory":    "reconciler/jail",
 	"limit/nesting":   "testdata/bad",
 	"limit/output":    "reconciler/jail",
+	"limit/problems":  "testdata/bad",
 	"limit/time":      "reconciler/jail",
 	"platform/none":   "testdata/bad",
 	"platform/render": "reconciler TestPlans",

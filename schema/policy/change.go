@@ -31,47 +31,62 @@ func opens(p schema.Platform, s schema.Service, today schema.Date) bool {
 func removed(before, after schema.Edge, unread func(schema.Hostname) bool) []schema.Problem {
 	var problems []schema.Problem
 	var held map[schema.Hostname]bool
+	var pointing map[schema.Hostname][]pointer
 	for _, was := range before.Services {
 		now, still := after.Service(was.ID)
 		if still && slices.Equal(was.Hosts, now.Hosts) {
 			continue
 		}
 		if held == nil {
-			held = hostsOf(after)
+			held, pointing = hostsIn(after), pointers(after)
 		}
-		for _, h := range was.Hosts {
-			if !held[h] && !unread(h) {
-				problems = append(problems, pointers(after, was, now, h)...)
+		for _, h := range hostsOf(&was) {
+			from := slices.IndexFunc(pointing[h], func(p pointer) bool { return p.service.ID != was.ID })
+			if from >= 0 && !held[h] && !unread(h) {
+				problems = append(problems, letsGo(was, now, h, pointing[h][from]))
 			}
 		}
 	}
 	return problems
 }
 
-func hostsOf(e schema.Edge) map[schema.Hostname]bool {
+func hostsIn(e schema.Edge) map[schema.Hostname]bool {
 	held := map[schema.Hostname]bool{}
-	for _, s := range e.Services {
-		for _, h := range s.Hosts {
+	for i := range e.Services {
+		for _, h := range hostsOf(&e.Services[i]) {
 			held[h] = true
 		}
 	}
 	return held
 }
 
-// pointers are the redirects to a name that goes, told to who lets it go.
-func pointers(after schema.Edge, was, now schema.Service, h schema.Hostname) []schema.Problem {
+// pointer is a redirect to a host name.
+type pointer struct {
+	service *schema.Service
+	route   int
+}
+
+// pointers are the redirects to each host name, in the order of their services and routes.
+func pointers(e schema.Edge) map[schema.Hostname][]pointer {
+	all := map[schema.Hostname][]pointer{}
+	for i := range e.Services {
+		s := &e.Services[i]
+		for n, r := range s.Routes {
+			if redirect, is := r.Action.(schema.Redirect); is && redirect.Host != "" {
+				all[redirect.Host] = append(all[redirect.Host], pointer{s, n})
+			}
+		}
+	}
+	return all
+}
+
+// letsGo is told to who lets a name go that another service redirects to.
+func letsGo(was, now schema.Service, h schema.Hostname, from pointer) schema.Problem {
 	at := now.Source.Find("hosts")
 	if at.File == "" {
 		at = schema.Position{File: fmt.Sprintf("services/%s/%s.cue", was.Owner.Team, was.ID), Line: 1, Column: 1}
 	}
-	for _, s := range after.Services {
-		for i, r := range s.Routes {
-			if redirect, is := r.Action.(schema.Redirect); is && redirect.Host == h && s.ID != was.ID {
-				return []schema.Problem{{Code: "host/removed", Holds: schema.Holding(was.ID), Position: at, Path: "services." + string(was.ID) + ".hosts",
-					Message: fmt.Sprintf("%s is removed, but route %s of service %s redirects to it", h, r.Name, s.ID), Hint: "change that redirect first, or in the same pull",
-					Also: []schema.Position{s.Source.Find(fmt.Sprintf("routes[%d].redirect.host", i))}}}
-			}
-		}
-	}
-	return nil
+	return schema.Problem{Code: "host/removed", Holds: schema.Holding(was.ID), Position: at, Path: "services." + string(was.ID) + ".hosts",
+		Message: fmt.Sprintf("%s is removed, but route %s of service %s redirects to it", h, from.service.Routes[from.route].Name, from.service.ID), Hint: "change that redirect first, or in the same pull",
+		Also: []schema.Position{from.service.Source.Find(fmt.Sprintf("routes[%d].redirect.host", from.route))}}
 }

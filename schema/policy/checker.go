@@ -19,9 +19,6 @@ type Checker struct {
 	verdict  Verdict // of the platform
 }
 
-// mostProblems is how many problems, and how many warnings, of one service are told: the first ones keep an author busy.
-const mostProblems = 50
-
 // judged is a service as it was when it was judged.
 type judged struct {
 	revision string
@@ -71,7 +68,7 @@ func (c *Checker) Glance(p schema.Platform, s schema.Service, today schema.Date)
 	for _, d := range j.dangling {
 		j.add(d.verdict)
 	}
-	return j.Problems[:min(len(j.Problems), mostProblems)]
+	return j.Problems
 }
 
 // changes brings the index up to date and returns the services that have to be judged again.
@@ -112,7 +109,6 @@ func (c *Checker) judge(p *schema.Platform, s *judged) {
 	j := judgement{platform: p, service: &s.service, today: c.today, index: c.index}
 	j.judgeService()
 	s.Verdict, s.dangling, s.asked = j.Verdict, j.dangling, j.asked
-	s.Problems, s.Warnings = s.Problems[:min(len(s.Problems), mostProblems)], s.Warnings[:min(len(s.Warnings), mostProblems)]
 	c.index.note(s.service.ID, s.asked)
 }
 

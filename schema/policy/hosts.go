@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -13,15 +14,17 @@ func (j *judgement) checkHosts() {
 	if len(s.Hosts) == 0 {
 		j.problem("host/none", "hosts", fmt.Sprintf("service %s has no host name", s.ID), "a service is reached by at least one host name")
 	}
-	for i, h := range s.Hosts {
+	listed := map[schema.Hostname]bool{}
+	for i, h := range s.Hosts[:j.budget("budget/hosts", "hosts", "host names", len(s.Hosts), j.platform.Limits.Hosts, maxHosts, "take a wildcard, or split the service")] {
 		at := fmt.Sprintf("hosts[%d]", i)
 		if len(h) > 253 {
 			j.problem("host/length", at, fmt.Sprintf("a host name has at most 253 characters, this one has %d", len(h)), "shorten it")
 		}
-		if slices.Index(s.Hosts, h) < i {
+		if listed[h] {
 			j.problem("host/twice", at, fmt.Sprintf("%s is listed twice", h), "remove one of the two")
 			continue
 		}
+		listed[h] = true
 		if team, exists := j.platform.Team(s.Owner.Team); exists && !covers(team, h) {
 			j.problem("host/domain", at, fmt.Sprintf("team %s may not use %s", team.ID, h), fmt.Sprintf("its domains are %s; the platform team can add one", join(team.Domains)))
 		}
@@ -66,7 +69,8 @@ func (j *judgement) checkProtected(at string, h schema.Hostname) {
 func (j *judgement) checkWildcard(at string, h schema.Hostname) {
 	var whose []string
 	var also []schema.Position
-	teams := map[schema.TeamID]bool{j.service.Owner.Team: true}
+	own, _ := j.platform.Team(j.service.Owner.Team)
+	teams := map[schema.TeamID]bool{own.ID: true, j.service.Owner.Team: true}
 	add := func(name schema.Hostname, team schema.TeamID, p schema.Position) {
 		if !teams[team] {
 			teams[team], whose, also = true, append(whose, fmt.Sprintf("%s of team %s", name, team)), append(also, p)
@@ -74,15 +78,14 @@ func (j *judgement) checkWildcard(at string, h schema.Hostname) {
 	}
 	for _, t := range j.platform.Teams {
 		for i, d := range t.Domains {
-			if d != plain(h) && d.Within(plain(h)) {
+			if d.Within(plain(h)) && !slices.Contains(own.Domains, d) {
 				add(d, t.ID, j.platform.Source.Find(fmt.Sprintf("teams.%s.domains[%d]", t.ID, i)))
 			}
 		}
 	}
-	for _, name := range j.below(h) {
-		for _, other := range j.index.holders[name] {
-			add(name, j.look(other).Owner.Team, other.Source.Find("hosts"))
-		}
+	first := j.firstBelow(h)
+	for _, team := range slices.Sorted(maps.Keys(first)) {
+		add(first[team].host, team, first[team].holder.Source.Find("hosts"))
 	}
 	if len(whose) > 0 {
 		j.problem("host/wildcard", at, fmt.Sprintf("%s takes the requests for names that nobody has declared at and below %s", h, strings.Join(whose, ", ")),

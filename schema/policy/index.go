@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 
@@ -17,21 +18,38 @@ type question struct {
 // index is what services are asked about, and who asked.
 type index struct {
 	services map[schema.ServiceID]*schema.Service
-	holders  map[schema.Hostname][]*schema.Service // by ID
+	holders  map[schema.Hostname][]*schema.Service        // by ID
+	below    map[schema.Hostname]map[schema.Hostname]bool // the names that are held below a name
 	askers   map[question]map[schema.ServiceID]bool
+
+	expressions map[schema.Regex]*regexp.Regexp // of paths; nil: no proxy takes it
 }
 
 func newIndex() *index {
-	return &index{services: map[schema.ServiceID]*schema.Service{}, holders: map[schema.Hostname][]*schema.Service{}, askers: map[question]map[schema.ServiceID]bool{}}
+	return &index{
+		services: map[schema.ServiceID]*schema.Service{}, holders: map[schema.Hostname][]*schema.Service{},
+		below: map[schema.Hostname]map[schema.Hostname]bool{}, askers: map[question]map[schema.ServiceID]bool{},
+		expressions: map[schema.Regex]*regexp.Regexp{},
+	}
 }
+
+// hostsOf are the host names of a service that are looked at: more than that no limit allows.
+func hostsOf(s *schema.Service) []schema.Hostname { return s.Hosts[:min(len(s.Hosts), most)] }
 
 // add and remove return the questions that get another answer.
 func (x *index) add(s *schema.Service) []question {
 	x.services[s.ID] = s
-	for _, h := range s.Hosts {
-		if !slices.Contains(x.holders[h], s) {
-			x.holders[h] = append(x.holders[h], s)
-			slices.SortFunc(x.holders[h], func(a, b *schema.Service) int { return strings.Compare(string(a.ID), string(b.ID)) })
+	for _, h := range hostsOf(s) {
+		if slices.Contains(x.holders[h], s) {
+			continue
+		}
+		x.holders[h] = append(x.holders[h], s)
+		slices.SortFunc(x.holders[h], func(a, b *schema.Service) int { return strings.Compare(string(a.ID), string(b.ID)) })
+		for parent := range parents(h) {
+			if x.below[parent] == nil {
+				x.below[parent] = map[schema.Hostname]bool{}
+			}
+			x.below[parent][h] = true
 		}
 	}
 	return touched(s)
@@ -39,10 +57,16 @@ func (x *index) add(s *schema.Service) []question {
 
 func (x *index) remove(s *schema.Service, asked []question) []question {
 	delete(x.services, s.ID)
-	for _, h := range s.Hosts {
+	for _, h := range hostsOf(s) {
 		x.holders[h] = slices.DeleteFunc(x.holders[h], func(o *schema.Service) bool { return o.ID == s.ID })
-		if len(x.holders[h]) == 0 {
-			delete(x.holders, h)
+		if len(x.holders[h]) > 0 {
+			continue
+		}
+		delete(x.holders, h)
+		for parent := range parents(h) {
+			if delete(x.below[parent], h); len(x.below[parent]) == 0 {
+				delete(x.below, parent)
+			}
 		}
 	}
 	x.forget(s.ID, asked)
@@ -52,7 +76,7 @@ func (x *index) remove(s *schema.Service, asked []question) []question {
 // touched are the questions that a service is part of the answer to.
 func touched(s *schema.Service) []question {
 	all := []question{{service: s.ID}}
-	for _, h := range s.Hosts {
+	for _, h := range hostsOf(s) {
 		all = append(all, question{host: h})
 		for parent := range parents(h) {
 			all = append(all, question{host: "*." + parent})
@@ -116,15 +140,23 @@ func (j *judgement) look(s *schema.Service) *schema.Service {
 	return s
 }
 
-// below are the names under a wildcard, with who holds them, in order.
-func (j *judgement) below(wildcard schema.Hostname) []schema.Hostname {
+// firstBelow are the names under a wildcard that services of other teams hold: of each team the first in order, with its holder.
+func (j *judgement) firstBelow(wildcard schema.Hostname) map[schema.TeamID]held {
 	j.asked = append(j.asked, question{host: wildcard})
-	var names []schema.Hostname
-	for h := range j.index.holders {
-		if h != wildcard && h.Within(plain(wildcard)) && plain(h) != plain(wildcard) {
-			names = append(names, h)
+	first := map[schema.TeamID]held{}
+	for h := range j.index.below[plain(wildcard)] {
+		for _, holder := range j.index.holders[h] {
+			team := holder.Owner.Team
+			if known, is := first[team]; h != wildcard && team != j.service.Owner.Team && (!is || h < known.host) {
+				first[team] = held{h, holder}
+			}
 		}
 	}
-	slices.Sort(names)
-	return names
+	return first
+}
+
+// held is a host name and a service that holds it.
+type held struct {
+	host   schema.Hostname
+	holder *schema.Service
 }

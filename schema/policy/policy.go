@@ -30,7 +30,12 @@ type judgement struct {
 	asked    []question
 	waived   []bool // by index of the service's waivers
 	dangling []dangling
+	untold   int // problems beyond the first ones
+	effort   int // spent on following redirects
 }
+
+// mostProblems is how many problems, and how many warnings, of one service are told: the first ones keep an author busy.
+const mostProblems = 50
 
 // dangling is a reference to a name that nobody holds. It is told unless the name stands in a file that could not be read.
 type dangling struct {
@@ -38,10 +43,10 @@ type dangling struct {
 	verdict Verdict
 }
 
-// problem tells of a breach, unless it is waived or the platform is not strict about the rule. A path of the platform begins at its
-// root, a path of a service in the service.
-func (j *judgement) problem(code schema.Code, path, message, hint string, also ...schema.Position) {
-	j.tell(schema.Refuse, code, path, message, hint, also)
+// problem tells of a breach, unless it is waived or the platform is not strict about the rule; held: it holds back. A path of the
+// platform begins at its root, a path of a service in the service.
+func (j *judgement) problem(code schema.Code, path, message, hint string, also ...schema.Position) (held bool) {
+	return j.tell(schema.Refuse, code, path, message, hint, also)
 }
 
 // warning is a problem that holds nobody.
@@ -49,12 +54,12 @@ func (j *judgement) warning(code schema.Code, path, message, hint string) {
 	j.tell(schema.Warn, code, path, message, hint, nil)
 }
 
-func (j *judgement) tell(strictness schema.Strictness, code schema.Code, path, message, hint string, also []schema.Position) {
+func (j *judgement) tell(strictness schema.Strictness, code schema.Code, path, message, hint string, also []schema.Position) (held bool) {
 	p := schema.Problem{Code: code, Path: path, Message: message, Hint: hint, Also: also}
 	if j.service == nil {
 		p.Position = j.platform.Source.Find(path)
 		j.Problems = append(j.Problems, p)
-		return
+		return true
 	}
 	p.Position, p.Holds = j.service.Source.Find(path), schema.Holding(j.service.ID)
 	if strings.HasPrefix(p.Position.File, "platform/") { // a default: told where it took effect
@@ -66,15 +71,19 @@ func (j *judgement) tell(strictness schema.Strictness, code schema.Code, path, m
 			strictness = own
 		}
 		if strictness == schema.Off || j.waive(code, path) {
-			return
+			return false
 		}
 	}
-	switch strictness {
-	case schema.Warn:
+	switch {
+	case strictness == schema.Warn && len(j.Warnings) < mostProblems:
 		j.Warnings = append(j.Warnings, p)
-	default:
+	case strictness == schema.Warn:
+	case len(j.Problems) < mostProblems:
 		j.Problems = append(j.Problems, p)
+	default:
+		j.untold++
 	}
+	return strictness != schema.Warn
 }
 
 func (j *judgement) judgeService() {
@@ -87,6 +96,10 @@ func (j *judgement) judgeService() {
 	j.checkRedirects()
 	j.checkDeprecated()
 	j.checkWaivers()
+	if j.untold > 0 {
+		j.Problems = append(j.Problems, schema.Problem{Code: "limit/problems", Path: "services." + string(j.service.ID), Position: j.service.Source.Find(""), Holds: schema.Holding(j.service.ID),
+			Message: fmt.Sprintf("service %s has %d more problems", j.service.ID, j.untold), Hint: "mend those that are told first"})
+	}
 }
 
 func (j *judgement) checkOwner() {

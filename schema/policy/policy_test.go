@@ -21,8 +21,12 @@ func TestBounds(t *testing.T) {
 		route schema.Route
 		want  schema.Code // empty: no problem
 	}{
-		{"a regex that fits", schema.Route{Name: "r", Match: schema.Match{Path: schema.Regex(strings.Repeat("a", maxRegex))}, Action: schema.Respond{Status: 200}}, ""},
-		{"a regex that does not", schema.Route{Name: "r", Match: schema.Match{Path: schema.Regex(strings.Repeat("a", maxRegex+1))}, Action: schema.Respond{Status: 200}}, "route/regex"},
+		{"a regex that fits", schema.Route{Name: "r", Match: schema.Match{Path: schema.Regex(strings.Repeat("a", maxProgram-4))}, Action: schema.Respond{Status: 200}}, ""},
+		{"a regex that does not", schema.Route{Name: "r", Match: schema.Match{Path: schema.Regex(strings.Repeat("a", maxProgram-3))}, Action: schema.Respond{Status: 200}}, "route/regex"},
+		{"a regex that is too long to be looked at", schema.Route{Name: "r", Match: schema.Match{Path: schema.Regex(strings.Repeat("()", maxRegex))}, Action: schema.Respond{Status: 200}}, "route/regex"},
+		{"a path that fits", schema.Route{Name: "r", Match: schema.Match{Path: schema.Prefix("/" + strings.Repeat("a", maxPath-1))}, Action: schema.Respond{Status: 200}}, ""},
+		{"a path that does not", schema.Route{Name: "r", Match: schema.Match{Path: schema.Exact("/" + strings.Repeat("a", maxPath))}, Action: schema.Respond{Status: 200}}, "route/path"},
+		{"a redirect that does not fit", schema.Route{Name: "r", Match: schema.Match{Path: schema.Exact("/")}, Action: schema.Redirect{Path: "/" + strings.Repeat("a", maxPath), Code: 302}}, "route/redirect"},
 		{"a body that fits", schema.Route{Name: "r", Action: schema.Respond{Status: 200, Body: strings.Repeat("a", maxBody)}}, ""},
 		{"a body that does not", schema.Route{Name: "r", Action: schema.Respond{Status: 200, Body: strings.Repeat("a", maxBody+1)}}, "route/respond"},
 	} {

@@ -2,27 +2,17 @@ package policy
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/edgewright/edgewright/schema"
 )
 
-// maxHops is how many redirects a client is sent through before it is taken for endless. Browsers give up at 20.
-const maxHops = 10
-
-// maxStarts bounds the host names of a service that are tried: one that has more names has the same routes for all of them.
-const maxStarts = 5
-
-// request is what a client asks for, as far as routes look at it.
-type request struct {
-	scheme, host, path, method string
-	headers                    map[string]string
-}
-
-func (r request) url() string { return r.scheme + "://" + r.host + r.path }
+const (
+	maxHops   = 10        // redirects that a client follows before we take them for endless; browsers give up at 20
+	maxStarts = 5         // host names of a service that are tried: it has the same routes for all of them
+	maxEffort = 2_000_000 // routes and characters of regexes that are looked at for one service
+)
 
 // checkRedirects follows every redirect through the edge, over the services of others too.
 func (j *judgement) checkRedirects() {
@@ -55,153 +45,65 @@ func (j *judgement) ours(h schema.Hostname) bool {
 	return slices.ContainsFunc(j.platform.Teams, func(t schema.Team) bool { return covers(t, h) })
 }
 
-// starts are requests that a route matches. There are none for a regular expression.
-func starts(hosts []schema.Hostname, m schema.Match) []request {
-	var paths []string
-	switch p := m.Path.(type) {
-	case nil:
-		paths = []string{"/", "/x"}
-	case schema.Prefix:
-		trimmed := strings.TrimRight(string(p), "/")
-		paths = []string{trimmed + "/", trimmed + "/x"}
-	case schema.Exact:
-		paths = []string{string(p)}
-	}
-	first := request{scheme: "https", method: "GET", headers: map[string]string{}}
-	if len(m.Methods) > 0 {
-		first.method = m.Methods[0]
-	}
-	for _, h := range m.Headers {
-		first.headers[h.Name] = "x"
-		if h.Exact != nil {
-			first.headers[h.Name] = *h.Exact
+// hop is a redirect on the way of a client: where it came to, and the route that sends it on.
+type hop struct {
+	url     string
+	service *schema.Service
+	route   int
+}
+
+// follow goes the way of a request from one redirect to the next. The first route goes round when it is part of a circle, or when the
+// client comes to it again and again and never ends; a route that only leads to a circle of others does not.
+func (j *judgement) follow(r request, first int) (way []string, also []schema.Position, round bool) {
+	var hops []hop
+	own := func(h hop) bool { return h.service.ID == j.service.ID && h.route == first }
+	service, route := j.service, first
+	for range maxHops {
+		at := slices.IndexFunc(hops, func(h hop) bool { return h.url == r.url() })
+		if at >= 0 {
+			circle := hops[at:]
+			return urls(append(circle, circle[0])), j.others(circle), slices.ContainsFunc(circle, own)
+		}
+		hops = append(hops, hop{r.url(), service, route})
+		r = r.redirected(service.Routes[route].Action.(schema.Redirect), service.Routes[route].Match.Path)
+		if service = j.answers(schema.Hostname(r.host)); service == nil || len(r.path) > maxPath || j.effort > maxEffort {
+			return nil, nil, false
+		}
+		if route = j.redirects(service, r); route < 0 {
+			return nil, nil, false
 		}
 	}
-	if scheme := first.headers["x-forwarded-proto"]; scheme != "" {
-		first.scheme = scheme
-	}
-	var all []request
-	for _, h := range hosts[:min(len(hosts), maxStarts)] {
-		for _, path := range paths {
-			r := first
-			r.host, r.path = strings.Replace(string(h), "*", "any", 1), path
-			all = append(all, r)
-		}
+	again := slices.DeleteFunc(slices.Clone(hops), func(h hop) bool { return !own(h) })
+	return append(urls(hops[:3]), "…"), j.others(hops), len(again) > 2
+}
+
+func urls(hops []hop) []string {
+	all := make([]string, len(hops))
+	for i, h := range hops {
+		all[i] = h.url
 	}
 	return all
 }
 
-// follow goes the way of a request from one redirect to the next. It goes round when it comes back to the URL where it began, or when
-// it comes to the same route again and again and never ends.
-func (j *judgement) follow(r request, first int) (way []string, also []schema.Position, round bool) {
-	service, route, start, again := j.service, first, r.url(), 0
-	way = []string{start}
-	for range maxHops {
-		r = r.redirected(service.Routes[route].Action.(schema.Redirect), service.Routes[route].Match.Path)
-		switch at := slices.Index(way, r.url()); {
-		case at == 0:
-			return append(way, start), also, true
-		case at > 0: // it only leads to where others go round
-			return nil, nil, false
-		}
-		way = append(way, r.url())
-		if service = j.answers(schema.Hostname(r.host)); service == nil {
-			return nil, nil, false
-		}
-		if route = redirects(service.Routes, r); route < 0 {
-			return nil, nil, false
-		}
-		if service.ID == j.service.ID && route == first {
-			again++
-		} else if service.ID != j.service.ID {
-			also = append(also, service.Source.Find(fmt.Sprintf("routes[%d].redirect", route)))
+// others are the places of the redirects of other services.
+func (j *judgement) others(hops []hop) []schema.Position {
+	var places []schema.Position
+	for _, h := range hops {
+		if h.service.ID != j.service.ID {
+			places = append(places, h.service.Source.Find(fmt.Sprintf("routes[%d].redirect", h.route)))
 		}
 	}
-	return append(way[:3:3], "…"), also, again > 1
+	return places
 }
 
-// redirects is the route that a request takes, if that is a redirect.
-func redirects(routes []schema.Route, r request) int {
-	i := slices.IndexFunc(routes, func(o schema.Route) bool { return r.matches(o.Match) })
+// redirects is the route of a service that a request takes, if that is a redirect.
+func (j *judgement) redirects(s *schema.Service, r request) int {
+	i := slices.IndexFunc(s.Routes, func(o schema.Route) bool { return j.matches(r, o.Match) })
 	if i < 0 {
 		return -1
 	}
-	if _, is := routes[i].Action.(schema.Redirect); !is {
+	if _, is := s.Routes[i].Action.(schema.Redirect); !is {
 		return -1
 	}
 	return i
-}
-
-func (r request) redirected(to schema.Redirect, matched schema.PathMatch) request {
-	if to.Scheme != "" {
-		r.scheme = to.Scheme
-	}
-	if to.Host != "" {
-		r.host = string(to.Host)
-	}
-	prefix, _ := matched.(schema.Prefix)
-	switch {
-	case to.Path != "":
-		r.path = to.Path[:(strings.IndexAny(to.Path+"?", "?#"))]
-	case to.Prefix != "":
-		r.path = strings.TrimRight(to.Prefix, "/") + "/" + strings.TrimLeft(strings.TrimPrefix(r.path, strings.TrimRight(string(prefix), "/")), "/")
-	}
-	return r
-}
-
-func (r request) matches(m schema.Match) bool {
-	switch p := m.Path.(type) {
-	case schema.Prefix:
-		if !segments(string(p), r.path) {
-			return false
-		}
-	case schema.Exact:
-		if string(p) != r.path {
-			return false
-		}
-	case schema.Regex:
-		if whole := expressions.compile("^(?:" + string(p) + ")$"); whole == nil || !whole.MatchString(r.path) {
-			return false
-		}
-	}
-	if len(m.Methods) > 0 && !slices.Contains(m.Methods, r.method) {
-		return false
-	}
-	for _, h := range m.Headers {
-		value, sent := r.headers[h.Name]
-		if h.Name == "x-forwarded-proto" {
-			value, sent = r.scheme, true
-		}
-		if !sent || h.Exact != nil && *h.Exact != value {
-			return false
-		}
-	}
-	return true
-}
-
-// expressions are compiled once: what compiles slowly is asked for again and again, by each redirect that may lead there.
-var expressions = compiledOnce{known: map[string]*regexp.Regexp{}}
-
-type compiledOnce struct {
-	mu    sync.Mutex
-	known map[string]*regexp.Regexp // nil: it does not compile
-}
-
-const mostExpressions = 10_000
-
-func (c *compiledOnce) compile(expression string) *regexp.Regexp {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if known, is := c.known[expression]; is {
-		return known
-	}
-	if len(c.known) >= mostExpressions {
-		clear(c.known)
-	}
-	compiled, err := regexp.Compile(expression)
-	if err != nil {
-		compiled = nil
-	}
-	c.known[expression] = compiled
-	return compiled
 }

@@ -2,18 +2,22 @@ package policy
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
-	"strings"
 
 	"github.com/edgewright/edgewright/schema"
 )
 
+// Bounds of one service where the platform sets no other.
 const (
-	maxRegex   = 1 << 10  // characters
-	maxBody    = 64 << 10 // bytes; Envoy's bound is higher only by configuration
+	maxHosts   = 200
 	maxRoutes  = 200
 	maxRegexes = 20
+)
+
+const (
+	most    = 5000     // items of a service that are looked at, whatever the platform allows and waives
+	maxPath = 2 << 10  // characters
+	maxBody = 64 << 10 // bytes; Envoy's bound is higher only by configuration
 )
 
 func (j *judgement) checkRoutes() {
@@ -21,9 +25,8 @@ func (j *judgement) checkRoutes() {
 	if len(s.Routes) == 0 {
 		j.problem("route/none", "routes", fmt.Sprintf("service %s has no route", s.ID), "a service has at least one route")
 	}
-	j.checkBudget()
 	named := map[string]int{}
-	for i, r := range s.Routes {
+	for i, r := range s.Routes[:j.routeBudget()] {
 		at := fmt.Sprintf("routes[%d]", i)
 		if first, twice := named[r.Name]; twice {
 			j.problem("route/name", at+".name", fmt.Sprintf("route %s is declared twice", r.Name), "a route's name is unique in its service", s.Source.Find(fmt.Sprintf("routes[%d]", first)))
@@ -38,21 +41,25 @@ func (j *judgement) checkRoutes() {
 	}
 }
 
-// checkBudget bounds what a service makes every proxy of its fleet hold and try.
-func (j *judgement) checkBudget() {
-	routes, regexes := orElse(j.platform.Limits.Routes, maxRoutes), orElse(j.platform.Limits.Regexes, maxRegexes)
-	if n := len(j.service.Routes); n > routes {
-		j.problem("budget/routes", "routes", fmt.Sprintf("this service has %d routes, more than the limit of %d", n, routes), "join routes that do the same, or split the service")
-	}
-	n := 0
+// routeBudget bounds what a service makes every proxy of its fleet hold and try. It returns how many of the routes are looked at.
+func (j *judgement) routeBudget() int {
+	regexes := 0
 	for _, r := range j.service.Routes {
 		if _, is := r.Match.Path.(schema.Regex); is {
-			n++
+			regexes++
 		}
 	}
-	if n > regexes {
-		j.problem("budget/regexes", "routes", fmt.Sprintf("this service has %d regular expressions, more than the limit of %d", n, regexes), "match prefixes: they are found at once, regexes are tried one after the other")
+	j.budget("budget/regexes", "routes", "regular expressions", regexes, j.platform.Limits.Regexes, maxRegexes, "match prefixes: they are found at once, regexes are tried one after the other")
+	return j.budget("budget/routes", "routes", "routes", len(j.service.Routes), j.platform.Limits.Routes, maxRoutes, "join routes that do the same, or split the service")
+}
+
+// budget tells of more items than the limit, and returns how many of them are looked at: those beyond a limit that holds are not.
+func (j *judgement) budget(code schema.Code, path, items string, n int, limit *int, otherwise int, hint string) int {
+	allowed := orElse(limit, otherwise)
+	if n > allowed && j.problem(code, path, fmt.Sprintf("this service has %d %s, more than the limit of %d", n, items, allowed), hint) {
+		return allowed
 	}
+	return min(n, most)
 }
 
 func orElse(n *int, otherwise int) int {
@@ -64,11 +71,12 @@ func orElse(n *int, otherwise int) int {
 
 func (j *judgement) checkMatch(at string, m schema.Match) {
 	if regex, is := m.Path.(schema.Regex); is {
-		if len(regex) > maxRegex {
-			j.problem("route/regex", at+".path.regex", fmt.Sprintf("a regex has at most %d characters, this one has %d", maxRegex, len(regex)), "match a prefix, or split the route")
-		} else if _, err := regexp.Compile(string(regex)); err != nil {
-			j.problem("route/regex", at+".path.regex", "this is not a regex: "+strings.TrimPrefix(err.Error(), "error parsing regexp: "), "the syntax is RE2's: no look-around, no back-references")
+		if fault, hint := regexFault(string(regex)); fault != "" {
+			j.problem("route/regex", at+".path.regex", fault, hint)
 		}
+	}
+	if length, kind := pathLength(m.Path); length > maxPath {
+		j.problem("route/path", at+".path."+kind, fmt.Sprintf("a path has at most %d characters, this one has %d", maxPath, length), "proxies refuse requests with longer ones: match a shorter prefix")
 	}
 	for i, h := range m.Headers {
 		if reserved(h.Name) {
@@ -77,11 +85,25 @@ func (j *judgement) checkMatch(at string, m schema.Match) {
 	}
 }
 
+// pathLength is how long the longest path of a match is, and the name of its field. A regular expression has a bound of its own.
+func pathLength(m schema.PathMatch) (int, string) {
+	switch p := m.(type) {
+	case schema.Prefix:
+		return len(p), "prefix"
+	case schema.Exact:
+		return len(p), "exact"
+	}
+	return 0, ""
+}
+
 func (j *judgement) checkAction(at string, r schema.Route) {
 	switch a := r.Action.(type) {
 	case schema.Forward:
 		j.checkForward(at+".forward", a)
 	case schema.Redirect:
+		if n := max(len(a.Path), len(a.Prefix)); n > maxPath {
+			j.problem("route/redirect", at+".redirect", fmt.Sprintf("a path has at most %d characters, this one has %d", maxPath, n), "clients refuse longer ones")
+		}
 		if unmatched(a, r.Match) {
 			j.problem("route/redirect", at+".redirect.prefix", "redirect.prefix replaces a matched prefix, but this route matches none", "add match: path: prefix, or write redirect: path")
 		}
