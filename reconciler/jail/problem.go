@@ -31,6 +31,10 @@ func (b *breach) Error() string { return fmt.Sprintf("%s: %s", b.code, b.detail)
 // problem is the one problem that the author of the file sees.
 func (b *breach) problem(f load.File, l Limits) schema.Problem {
 	message, hint := wording(b.code, l)
+	if b.code == CodeInput && len(f.Data) <= l.Input {
+		message = fmt.Sprintf("this file, with all that it uses, is larger than %s", size(int64(l.Input)))
+		hint = "import smaller packages: each file that imports one reads all of it"
+	}
 	service, _ := load.ServiceOf(f.Path)
 	return schema.Problem{
 		Code:     b.code,

@@ -34,10 +34,14 @@ func compile(u Unit, first *ast.File) (*build.Instance, error) {
 	}
 	var load build.LoadFunc
 	load = func(pos token.Pos, name string) *build.Instance {
+		name, wanted := importPath(name)
 		if open[name] {
 			blame(pos, "package %q imports itself, by way of others", name)
 		}
 		if known, done := packages[name]; done {
+			if known.PkgName != wanted && name != SchemaModule {
+				return nil
+			}
 			return known
 		}
 		files, ours := u.Packages[name]
@@ -56,6 +60,9 @@ func compile(u Unit, first *ast.File) (*build.Instance, error) {
 		}
 		if err := p.Complete(); err != nil {
 			blame(pos, "package %q cannot be read: %v", name, err)
+		}
+		if p.PkgName != wanted && name != SchemaModule {
+			blame(pos, "package %q calls itself %s, not %s", name, p.PkgName, wanted)
 		}
 		return p
 	}
@@ -89,6 +96,9 @@ func add(to *build.Instance, files []File) error {
 		if problem == nil {
 			file, err := parser.ParseFile(f.Path, f.Data, parser.ParseComments)
 			if err == nil {
+				if unwanted := attributes(f.Path, file); len(unwanted) > 0 {
+					return &unreadableFile{unwanted[0]}
+				}
 				err = to.AddSyntax(file)
 			}
 			if err == nil {
@@ -246,6 +256,8 @@ func wording(e errors.Error, path string) schema.Problem {
 		_, quoted, _ := strings.Cut(text, "package ")
 		quoted, _, _ = strings.Cut(quoted, " ")
 		return schema.Problem{Code: "cue/import", Message: "there is no package " + quoted, Hint: "a declaration may import packages of this repository, as <module>/<folder> with the module that cue.mod/module.cue names, and of CUE itself (strings, list …); nothing is fetched"}
+	case strings.HasPrefix(format, "package %q calls itself"):
+		return schema.Problem{Code: "cue/import", Message: text, Hint: "import it as <folder>:<name>, or name the package after its folder"}
 	case strings.HasPrefix(format, "package %q"):
 		return schema.Problem{Code: "cue/import", Message: text, Hint: "mend the package, or stop importing it"}
 	}

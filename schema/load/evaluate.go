@@ -3,9 +3,6 @@ package load
 import (
 	"cmp"
 	"fmt"
-	"maps"
-	"path"
-	"slices"
 	"strings"
 
 	"cuelang.org/go/cue"
@@ -34,7 +31,7 @@ func (s *Schema) Evaluate(u Unit) Result {
 	id, team := ServiceOf(f.Path)
 	var r Result
 	switch {
-	case path.Base(f.Path) == sharedFile || !declares(f.Path) && strings.Contains(f.Path, "/"):
+	case isShared(f.Path) || !declares(f.Path) && strings.Contains(f.Path, "/"):
 		id, r = "", s.evaluateLibrary(u)
 	case id != "":
 		r = s.evaluateService(u, f, id, team)
@@ -78,8 +75,7 @@ func (s *Schema) evaluateService(u Unit, f File, id schema.ServiceID, team schem
 			Hint: "an id is 1 to 63 lower-case letters, digits and dashes, and starts with a letter: rename the file"})
 		return r
 	}
-	if misplaced := onlyService(f.Path, labels, id); len(misplaced) > 0 {
-		r.Problems = misplaced
+	if r.Problems = p.onlyService(id); len(r.Problems) > 0 {
 		return r
 	}
 	tree, faults, problems := s.read(u, p, cue.MakePath(cue.Str("services"), cue.Str(string(id))), s.forms.Of("Service"), &r.Source)
@@ -109,6 +105,9 @@ func (s *Schema) evaluatePlatform(u Unit, f File) Result {
 		return r
 	}
 	r.Source.At, r.Private = p.below(), private(p.labels(1))
+	if r.Problems = p.noPatterns(); len(r.Problems) > 0 {
+		return r
+	}
 	tree, faults, problems := s.read(u, p, cue.Path{}, s.forms.Of("Platform"), &r.Source)
 	platform, more := platformFrom(tree, r.Source, len(faults) > 0)
 	r.Platform, r.Problems = &platform, append(problems, withoutEchoes(more, faults)...)
@@ -137,14 +136,8 @@ func (s *Schema) evaluateLibrary(u Unit) Result {
 		return r
 	}
 	r.Source.At = first.below()
-	if path.Base(u.Path()) == sharedFile {
-		for _, name := range slices.Sorted(maps.Keys(r.Source.At)) {
-			if !strings.ContainsAny(name, ".[") && !strings.HasPrefix(name, "_") && !strings.HasPrefix(name, "#") {
-				r.Problems = append(r.Problems, schema.Problem{Code: "file/shared", Position: r.Source.At[name], Path: name,
-					Message: fmt.Sprintf("a shared file declares nothing by itself, but this one has the field %s", name),
-					Hint:    "name it #" + name + " or _" + name + ", and use it in the files of services"})
-			}
-		}
+	if isShared(u.Path()) {
+		r.Problems = first.onlyShared()
 	}
 	if len(r.Problems) > 0 {
 		return r
@@ -163,7 +156,7 @@ func (s *Schema) read(u Unit, p parsed, below cue.Path, want *form.Form, source 
 		names = append(names, selector.Unquoted())
 		value = group[selector.Unquoted()]
 	}
-	if !literal || len(u.Packages) > 0 {
+	if !literal || p.imports {
 		var problems []schema.Problem
 		if value, problems = evaluated(u, p.file, below, source); len(problems) > 0 {
 			return nil, nil, problems
@@ -175,34 +168,6 @@ func (s *Schema) read(u Unit, p parsed, below cue.Path, want *form.Form, source 
 		return tree, nil, nil
 	}
 	return tree, faults, misshapen(faults, *source, p.says(names...))
-}
-
-// onlyService demands that a file declares its own service and nothing else.
-func onlyService(file string, at map[string]schema.Position, id schema.ServiceID) []schema.Problem {
-	var problems []schema.Problem
-	add := func(p schema.Position, message string) {
-		problems = append(problems, schema.Problem{Code: "service/place", Position: p, Message: message,
-			Hint: fmt.Sprintf("services/<team>/<id>.cue declares services: \"<id>\" and nothing else: here services: %q", id)})
-	}
-	found := false
-	for _, path := range slices.Sorted(maps.Keys(at)) {
-		label, rest, nested := strings.Cut(path, ".")
-		switch {
-		case strings.ContainsAny(label, "[") || strings.HasPrefix(label, "_") || strings.HasPrefix(label, "#"):
-		case !nested && label != "services":
-			add(at[path], fmt.Sprintf("unknown field %s", label))
-		case nested && label == "services" && !strings.ContainsAny(rest, ".["):
-			if rest == string(id) {
-				found = true
-			} else {
-				add(at[path], fmt.Sprintf("this file declares service %s, but is named after %s", rest, id))
-			}
-		}
-	}
-	if !found && len(problems) == 0 {
-		add(schema.Position{File: file, Line: 1, Column: 1}, fmt.Sprintf("this file declares no service %s", id))
-	}
-	return problems
 }
 
 func prefixed(problems []schema.Problem, prefix string) []schema.Problem {

@@ -120,11 +120,11 @@ func short(text string) string {
 	return strings.ToValidUTF8(text[:most/2]+" … "+text[len(text)-most/2:], "")
 }
 
-// ServiceOf is the service that services/<team>/<id>.cue declares, and its team. Of any other file, and of one that is shared or holds
-// constraints, both are empty.
+// ServiceOf is the service that services/<team>/<id>.cue declares, and its team. Of any other file, and of one that is shared, both are
+// empty.
 func ServiceOf(file string) (schema.ServiceID, schema.TeamID) {
 	parts := strings.Split(file, "/")
-	if len(parts) != 3 || parts[0] != "services" || path.Ext(file) != ".cue" || parts[2] == sharedFile || parts[2] == constraintsFile {
+	if len(parts) != 3 || parts[0] != "services" || path.Ext(file) != ".cue" || parts[2] == sharedFile {
 		return "", ""
 	}
 	return schema.ServiceID(strings.TrimSuffix(parts[2], ".cue")), schema.TeamID(parts[1])

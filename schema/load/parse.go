@@ -37,6 +37,7 @@ func inspect(f File) (literal bool, problem *schema.Problem) {
 	s.Init(file, f.Data, func(token.Pos, string, []any) { literal = false }, scanner.DontInsertCommas)
 	nesting, chain := 0, 0 // a: b: c: nests without brackets
 	var last, before token.Token
+	word := "" // just read
 	for tokens := 0; ; tokens++ {
 		pos, tok, text := s.Scan()
 		switch tok {
@@ -53,9 +54,13 @@ func inspect(f File) (literal bool, problem *schema.Problem) {
 			} else {
 				chain = 0
 			}
-		case token.IDENT:
+		case token.IDENT: // the word import begins an import, unless it is the name of a field
 			literal = literal && !strings.HasPrefix(text, "_") && !strings.HasPrefix(text, "#")
-		case token.STRING, token.INT, token.FLOAT, token.TRUE, token.FALSE, token.NULL, token.COMMA, token.COMMENT:
+			literal = literal && word != "import" // import x "…"
+			word = text
+		case token.STRING:
+			literal = literal && word != "import"
+		case token.INT, token.FLOAT, token.TRUE, token.FALSE, token.NULL, token.COMMA, token.COMMENT:
 		default:
 			literal = false
 		}
@@ -63,6 +68,9 @@ func inspect(f File) (literal bool, problem *schema.Problem) {
 			return true, &schema.Problem{Code: "limit/nesting", Position: position(f.Path, pos),
 				Message: fmt.Sprintf("this file nests deeper than %d levels or has more than %d words", maxDepth, maxTokens),
 				Hint:    "write the values out flat; a service needs about ten levels"}
+		}
+		if tok != token.IDENT {
+			word = ""
 		}
 		before, last = last, tok
 	}
@@ -94,6 +102,8 @@ type parsed struct {
 	file *ast.File
 	body *ast.StructLit // without package clause and imports
 	path string
+
+	imports bool
 }
 
 // parse reads the syntax. wantPackage is what the package clause must say; empty: anything. A file that is sound was inspected already.
@@ -122,6 +132,7 @@ func parse(f File, wantPackage string, sound bool) (parsed, []schema.Problem) {
 				named = true
 			}
 		case *ast.ImportDecl:
+			out.imports = true
 		default:
 			out.body.Elts = append(out.body.Elts, d)
 		}

@@ -12,6 +12,7 @@ import (
 
 	"cuelang.org/go/cue/ast"
 	"cuelang.org/go/cue/parser"
+	"cuelang.org/go/mod/modfile"
 
 	"github.com/edgewright/edgewright/schema"
 )
@@ -20,7 +21,7 @@ import (
 // It means the same wherever it is evaluated.
 type Unit struct {
 	Files    []File            `json:"files"`              // of one package, the declaration first
-	Packages map[string][]File `json:"packages,omitempty"` // that it imports, and that those import, by import path
+	Packages map[string][]File `json:"packages,omitempty"` // that it imports, and that those import, by import path without the name of the package
 
 	literal bool
 	sound   bool // its only file was looked at, and is within the bounds of one
@@ -86,11 +87,14 @@ func sorted(files []File, looks func(File) look) *tree {
 				Message: "this file cannot be read: " + f.Unfit, Hint: "declarations are plain files of at most 256 KiB"})
 		case f.Path == moduleFile:
 			t.readModule(f)
-		case top == "cue.mod" || declares && name == constraintsFile:
-		case declares && name == sharedFile:
+		case top == "cue.mod" || declares && folder == top && name == constraintsFile:
+		case isShared(f.Path):
 			t.shared[folder] = f
 		case declares || folder == "":
 			t.declarations = append(t.declarations, &files[i])
+		case leftOut(name):
+			t.problems = append(t.problems, schema.Problem{Code: "file/ignored", Unused: true, Position: schema.Position{File: printable(f.Path), Line: 1, Column: 1},
+				Message: "no import reads this file: CUE leaves it out for its name", Hint: "rename it: names that begin with _ or . or end with _tool.cue or _test.cue have a meaning of their own"})
 		default:
 			t.packages[folder] = append(t.packages[folder], f)
 		}
@@ -100,6 +104,11 @@ func sorted(files []File, looks func(File) look) *tree {
 		slices.SortFunc(files, func(a, b File) int { return cmp.Compare(a.Path, b.Path) })
 	}
 	return t
+}
+
+// leftOut tells whether CUE leaves a file out of the package that others import.
+func leftOut(name string) bool {
+	return strings.HasPrefix(name, "_") || strings.HasPrefix(name, ".") || strings.HasSuffix(name, "_tool.cue") || strings.HasSuffix(name, "_test.cue")
 }
 
 // compareCases finds files that are one file on the machine of somebody whose file system does not tell cases apart.
@@ -137,22 +146,25 @@ func (t *tree) readModule(f File) {
 		fault(syntaxProblems(f.Path, err)[0])
 		return
 	}
-	for _, d := range file.Decls {
-		field, is := d.(*ast.Field)
-		if !is {
-			continue
-		}
-		if name, _, err := ast.LabelName(field.Label); err != nil || name != "module" {
-			continue
-		}
-		if v, ok := written(field.Value); ok {
-			t.module, _ = v.(string)
-		}
-	}
-	if t.module, _, _ = strings.Cut(t.module, "@"); t.module == "" {
-		fault(schema.Problem{Code: "file/module", Position: schema.Position{File: f.Path, Line: 1, Column: 1}, Path: "module",
+	at := schema.Position{File: f.Path, Line: 1, Column: 1}
+	what, plain := written(&ast.StructLit{Elts: file.Decls})
+	fields, _ := what.(map[string]any)
+	if name, _ := fields["module"].(string); plain && strings.TrimSpace(name) == "" {
+		fault(schema.Problem{Code: "file/module", Position: at, Path: "module",
 			Message: "this file names no module, so no package of this repository can be imported", Hint: `write: module: "acme.example/edge-config", with a name of your own`})
+		return
 	}
+	if !plain {
+		fault(schema.Problem{Code: "file/module", Position: at, Message: "this file holds more than plain values", Hint: "write the values out: module, and language: version"})
+		return
+	}
+	module, err := modfile.Parse(f.Data, f.Path)
+	if err != nil {
+		fault(schema.Problem{Code: "file/module", Position: at, Message: "no command of CUE takes this file: " + err.Error(),
+			Hint: `write module: "acme.example/edge-config" and language: version: "v0.12.0", and nothing that you do not need`})
+		return
+	}
+	t.module, _, _ = strings.Cut(module.QualifiedModule(), "@")
 }
 
 // unit gathers what a declaration may refer to. One that is literal refers to nothing.
@@ -195,10 +207,15 @@ func (t *tree) sharedFor(folder string) []File {
 	return files
 }
 
-// gather adds the packages that a unit imports, and those that they import.
+// MaxUnit is how many bytes the files of one unit may have together.
+const MaxUnit = 1 << 20
+
+// gather adds the packages that a unit imports, and those that they import. Of a unit that is too large it gathers no more than shows it.
 func (t *tree) gather(u *Unit) {
-	for open := slices.Clone(u.Files); len(open) > 0; open = open[1:] {
+	size := u.Size()
+	for open := slices.Clone(u.Files); len(open) > 0 && size <= MaxUnit; open = open[1:] {
 		for _, name := range t.looks(open[0]).imports {
+			name, _ = importPath(name)
 			if _, known := u.Packages[name]; known {
 				continue
 			}
@@ -211,17 +228,28 @@ func (t *tree) gather(u *Unit) {
 			}
 			u.Packages[name] = files
 			open = append(open, files...)
+			for _, f := range files {
+				size += len(f.Data)
+			}
 		}
 	}
 }
 
-// packageOf are the files of a package of this repository.
+// importPath divides acme.example/edge-config/lib/http:web into the folder and the package in it, which is else called as the folder.
+func importPath(name string) (folder, packageName string) {
+	folder, packageName, qualified := strings.Cut(name, ":")
+	if !qualified {
+		packageName = path.Base(folder)
+	}
+	return folder, packageName
+}
+
+// packageOf are the files of a folder of this repository.
 func (t *tree) packageOf(name string) []File {
 	folder, inside := strings.CutPrefix(name, t.module+"/")
 	if t.module == "" || !inside {
 		return nil
 	}
-	folder, _, _ = strings.Cut(folder, ":")
 	return t.packages[folder]
 }
 
