@@ -53,12 +53,10 @@ func (r *Reconciler) watchBranch(ctx context.Context) {
 	}
 }
 
-// loadTip fetches, and evaluates the tip unless that was the last reading.
+// loadTip fetches, and evaluates the tip unless that was the last reading. However long it takes: the limits are those of each file.
 func (r *Reconciler) loadTip(ctx context.Context, last reading, day schema.Date) (*branchLoaded, error) {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
-	defer cancel()
-	if err := r.Repository.Fetch(ctx); err != nil {
-		return nil, fmt.Errorf("fetch repository: %w", err)
+	if err := r.fetch(ctx); err != nil {
+		return nil, err
 	}
 	tip, err := r.Repository.Tip()
 	if err != nil || last == (reading{tip.Hash, day}) {
@@ -73,6 +71,15 @@ func (r *Reconciler) loadTip(ctx context.Context, last reading, day schema.Date)
 		return nil, fmt.Errorf("evaluate commit %s: %w", short(tip.Hash), err)
 	}
 	return &branchLoaded{commit: tip, files: files, loaded: loaded}, nil
+}
+
+func (r *Reconciler) fetch(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	defer cancel()
+	if err := r.Repository.Fetch(ctx); err != nil {
+		return fmt.Errorf("fetch repository: %w", err)
+	}
+	return nil
 }
 
 // takeBranch makes a commit what is desired, but for what its problems hold back.

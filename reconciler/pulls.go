@@ -62,10 +62,12 @@ func (r *Reconciler) watchPulls(ctx context.Context) {
 	}
 }
 
+// pullTime bounds the evaluation of one pull, so that those that come after it are not kept waiting.
+const pullTime = time.Minute
+
+// listPulls is all open pulls. Each that had to be evaluated is sent as soon as it is.
 func (r *Reconciler) listPulls(ctx context.Context, evaluated map[int]string) ([]pullLoaded, error) {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
-	defer cancel()
-	open, err := r.Forge.Pulls(ctx)
+	open, err := r.openPulls(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("list pulls: %w", err)
 	}
@@ -73,25 +75,40 @@ func (r *Reconciler) listPulls(ctx context.Context, evaluated map[int]string) ([
 	if err != nil {
 		return nil, err
 	}
-	var out []pullLoaded
-	for _, p := range open {
-		one := pullLoaded{pull: p, base: tip.Hash}
-		if is := fmt.Sprint(p.Head, tip.Hash, schema.DateOf(r.Now())); evaluated[p.Number] != is {
-			if err := r.loadPull(ctx, &one); err != nil {
-				r.Log.Warn("pull cannot be read", "pull", p.Number, "head", short(p.Head), "error", err)
-				continue
-			}
-			evaluated[p.Number] = is
+	all := make([]pullLoaded, len(open))
+	for i, p := range open {
+		all[i] = pullLoaded{pull: p, base: tip.Hash}
+	}
+	for i, p := range open {
+		is := fmt.Sprint(p.Head, tip.Hash, schema.DateOf(r.Now()))
+		if evaluated[p.Number] == is {
+			continue
 		}
-		out = append(out, one)
+		one := all[i]
+		if err := r.loadPull(ctx, &one); err != nil {
+			r.Log.Warn("pull cannot be read", "pull", p.Number, "head", short(p.Head), "error", err)
+			continue
+		}
+		evaluated[p.Number] = is
+		now := slices.Clone(all)
+		now[i] = one
+		r.send(ctx, pullsLoaded{open: now, listed: true})
 	}
 	maps.DeleteFunc(evaluated, func(n int, _ string) bool {
 		return !slices.ContainsFunc(open, func(p forge.Pull) bool { return p.Number == n })
 	})
-	return out, nil
+	return all, nil
+}
+
+func (r *Reconciler) openPulls(ctx context.Context) ([]forge.Pull, error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	return r.Forge.Pulls(ctx)
 }
 
 func (r *Reconciler) loadPull(ctx context.Context, p *pullLoaded) error {
+	ctx, cancel := context.WithTimeout(ctx, pullTime)
+	defer cancel()
 	files, err := r.Repository.Merged(ctx, p.pull.Head)
 	var conflict *Conflict
 	if errors.As(err, &conflict) {
@@ -116,7 +133,9 @@ func (l *loop) takePulls(m pullsLoaded) {
 	for _, p := range m.open {
 		open[p.pull.Number] = true
 		if old := l.pulls[p.pull.Number]; old != nil && p.files == nil {
-			old.pull = p.pull
+			if old.pull.Head == p.pull.Head { // another one is still to be evaluated
+				old.pull = p.pull
+			}
 			continue
 		}
 		if p.files != nil {

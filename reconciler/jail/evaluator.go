@@ -86,10 +86,7 @@ func (e *Evaluator) Evaluate(ctx context.Context, units []load.Unit) ([]load.Res
 			return nil
 		})
 	}
-	if err := group.Wait(); err != nil {
-		return nil, err
-	}
-	return results, nil
+	return results, group.Wait()
 }
 
 // Close ends all children, those at work too, and waits for them.

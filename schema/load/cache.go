@@ -35,12 +35,13 @@ func (l *Loader) evaluateOthers(ctx context.Context, jobs []*job) error {
 			units[n] = j.unit
 		}
 		evaluated, err := l.Evaluator.Evaluate(ctx, units)
+		for n, r := range evaluated {
+			if now[n].result = r; !r.none() {
+				l.cache(now[n])
+			}
+		}
 		if err != nil {
 			return err
-		}
-		for n, j := range now {
-			j.result = evaluated[n]
-			l.cache(j)
 		}
 		if done += len(now); l.Progress != nil {
 			l.Progress(done, len(open))

@@ -35,8 +35,13 @@ type Result struct {
 	Private map[string]schema.Position `json:"private,omitempty"` // hidden fields and definitions at the top of the declaration
 }
 
-// Evaluator evaluates units, one result per unit, in order. An error means that nothing could be evaluated; what is wrong with a
-// unit is a problem in its result. Trusted evaluates in this process; untrusted units go to a confined one.
+// none tells that a unit was not evaluated.
+func (r Result) none() bool {
+	return r.Service == nil && r.Platform == nil && !r.Library && len(r.Problems) == 0
+}
+
+// Evaluator evaluates units, one result per unit, in order; what is wrong with a unit is a problem in its result. With an error there
+// are results only of the units that were evaluated before it. Trusted evaluates in this process; untrusted units go to a confined one.
 type Evaluator interface {
 	Evaluate(ctx context.Context, units []Unit) ([]Result, error)
 }

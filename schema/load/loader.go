@@ -2,6 +2,7 @@ package load
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"slices"
@@ -34,7 +35,7 @@ type Loader struct {
 const slack = 2000
 
 // Load evaluates the files of a commit and judges what they declare by the rules. Problems are part of the answer; an error means
-// that nothing could be evaluated.
+// that nothing could be evaluated. When the deadline of ctx comes, what is not evaluated has a problem that says so.
 func (l *Loader) Load(ctx context.Context, files []File) (Commit, error) {
 	t := sorted(files, l.look)
 	names, results, err := l.results(ctx, t)
@@ -111,15 +112,30 @@ func (l *Loader) results(ctx context.Context, t *tree) ([]identity, []*known, er
 			jobs = append(jobs, &job{at: i, unit: u})
 		}
 	}
-	if err := l.evaluate(ctx, jobs); err != nil {
+	err := l.evaluate(ctx, jobs)
+	if err != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return nil, nil, err
 	}
+	done := jobs[:0:0]
 	for _, j := range jobs {
+		if j.result.none() {
+			j.result = givenUp(j.unit)
+		} else {
+			done = append(done, j)
+		}
 		j.result.Library = j.unit.library // also of one whose evaluation was given up
 		results[j.at] = &known{Result: j.result}
 	}
-	l.keep(names, results, jobs)
+	l.keep(names, results, done)
 	return names, results, nil
+}
+
+// givenUp is the result of a unit for which there was no time.
+func givenUp(u Unit) Result {
+	id, _ := ServiceOf(u.Path())
+	return Result{Source: schema.Source{File: u.Path()}, Problems: []schema.Problem{{Code: "limit/commit", Holds: schema.Holding(id),
+		Position: schema.Position{File: u.Path(), Line: 1, Column: 1}, Message: "this file was not evaluated: the files of this commit take too long together",
+		Hint: "mend the files that meet a limit; or change shared files in a pull of their own"}}}
 }
 
 // evaluate fills in the results of jobs.
@@ -179,9 +195,12 @@ func (l *Loader) keep(names []identity, results []*known, jobs []*job) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.known == nil || len(l.known) > 2*len(names)+slack {
+		all := l.known
 		l.known = make(map[identity]*known, len(names))
-		for i, name := range names {
-			l.known[name] = results[i]
+		for _, name := range names {
+			if r := all[name]; r != nil {
+				l.known[name] = r
+			}
 		}
 	}
 	for _, j := range jobs {

@@ -88,6 +88,7 @@ var elsewhere = map[schema.Code]string{
 	"file/encoding":   "testdata/bad",
 	"file/unfit":      "reconciler/source",
 	"host/length":     "testdata/bad",
+	"limit/commit":    "reconciler/jail",
 	"limit/crash":     "reconciler/jail",
 	"limit/input":     "reconciler/jail",
 	"limit/memory":    "reconciler/jail",
