@@ -73,7 +73,11 @@ func readFolder(dir string) ([]load.File, error) {
 		if d.IsDir() && strings.HasPrefix(d.Name(), ".") && name != "." {
 			return fs.SkipDir
 		}
-		if !d.Type().IsRegular() || path.Ext(name) != ".cue" {
+		if path.Ext(name) != ".cue" || d.IsDir() {
+			return nil
+		}
+		if !d.Type().IsRegular() {
+			files = append(files, load.File{Path: filepath.ToSlash(name), Unfit: "it is a symbolic link or another special file"})
 			return nil
 		}
 		f, err := root.Open(name)

@@ -34,12 +34,15 @@ func (c *counting) Evaluate(ctx context.Context, units []load.Unit) ([]load.Resu
 func TestCommitHasADeadline(t *testing.T) {
 	const bombs = 12
 	files := fixtures.Declarations(fixtures.EdgeConfig())
+	evaluator := &counting{Evaluator: start(t, Limits{WallPerFile: 300 * time.Millisecond, CPUPerFile: 300 * time.Millisecond})}
+	loader := &load.Loader{Evaluator: evaluator}
+	if commit, err := loader.Load(t.Context(), files); err != nil || len(commit.Problems) > 0 { // as the branch is known before a pull is
+		t.Fatal(commit.Problems, err)
+	}
 	for i := range bombs {
 		files = append(files, load.File{Path: fmt.Sprintf("services/trello/bomb%d.cue", i), Data: fmt.Appendf(nil,
 			"package services\n\nimport \"list\"\n\nservices: bomb%d: hosts: [for a in list.Range(0, 10000, 1) for b in list.Range(0, 10000, 1) {\"a\"}]\n", i)})
 	}
-	evaluator := &counting{Evaluator: start(t, Limits{WallPerFile: 300 * time.Millisecond, CPUPerFile: 300 * time.Millisecond})}
-	loader := &load.Loader{Evaluator: evaluator}
 	codes := func(ctx context.Context) (slow, untried int) {
 		t.Helper()
 		commit, err := loader.Load(ctx, files)

@@ -96,7 +96,11 @@ func add(to *build.Instance, files []File) error {
 		if problem == nil {
 			file, err := parser.ParseFile(f.Path, f.Data, parser.ParseComments)
 			if err == nil {
-				if unwanted := attributes(f.Path, file); len(unwanted) > 0 {
+				unwanted := attributes(f.Path, file)
+				if isShared(f.Path) {
+					unwanted = append(unwanted, parsed{path: f.Path, body: bodyOf(file)}.onlyShared()...)
+				}
+				if len(unwanted) > 0 {
 					return &unreadableFile{unwanted[0]}
 				}
 				err = to.AddSyntax(file)

@@ -120,7 +120,7 @@ func parse(f File, wantPackage string, sound bool) (parsed, []schema.Problem) {
 		return parsed{}, syntaxProblems(f.Path, err)
 	}
 	var problems []schema.Problem
-	out := parsed{file: file, body: &ast.StructLit{}, path: f.Path}
+	out := parsed{file: file, body: bodyOf(file), path: f.Path}
 	named := false
 	for _, d := range file.Decls {
 		switch d := d.(type) {
@@ -133,8 +133,6 @@ func parse(f File, wantPackage string, sound bool) (parsed, []schema.Problem) {
 			}
 		case *ast.ImportDecl:
 			out.imports = true
-		default:
-			out.body.Elts = append(out.body.Elts, d)
 		}
 	}
 	if !named {

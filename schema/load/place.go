@@ -51,6 +51,19 @@ func fieldsOf(elements []ast.Decl) (fields []field, strange ast.Node) {
 	return fields, nil
 }
 
+// bodyOf is a file without package clause and imports.
+func bodyOf(file *ast.File) *ast.StructLit {
+	body := &ast.StructLit{}
+	for _, d := range file.Decls {
+		switch d.(type) {
+		case *ast.Package, *ast.ImportDecl:
+		default:
+			body.Elts = append(body.Elts, d)
+		}
+	}
+	return body
+}
+
 // onlyService demands that a file declares its own service and nothing else.
 func (p parsed) onlyService(id schema.ServiceID) []schema.Problem {
 	var problems []schema.Problem
