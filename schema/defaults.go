@@ -26,6 +26,7 @@ type Defaults struct {
 	Health   HealthCheck     `json:"health,omitzero"`    // without a path: a check is never added where there is none
 	Forward  ForwardDefaults `json:"forward,omitzero"`
 	Headers  HeaderEdits     `json:"headers,omitzero"`
+	Drift    DriftMode       `json:"drift,omitempty"` // in All also for what is of no service, as the marks of zones
 }
 
 // ForwardDefaults are for every route that forwards.
@@ -93,6 +94,7 @@ func (f *filler) came(path, from string) {
 
 // apply fills in the parts of backends and routes.
 func (f *filler) apply(d Defaults, from string) {
+	fill(f, &f.service.Drift, d.Drift, "drift", from+".drift")
 	if d.Health == (HealthCheck{}) && d.Forward == (ForwardDefaults{}) && d.Headers.IsZero() {
 		return
 	}

@@ -20,6 +20,7 @@ type Platform struct {
 	Rules      map[Code]Strictness    `json:"rules,omitempty"`
 	Deprecated map[string]Deprecation `json:"deprecated,omitempty"` // by the path of the field, without indexes and names
 	Limits     Limits                 `json:"limits,omitzero"`
+	Freezes    map[string]Freeze      `json:"freezes,omitempty"`
 
 	Source   Source `json:"-"`
 	Revision string `json:"-"` // as a service's

@@ -45,6 +45,8 @@ type Service struct {
 	Backends []Backend  `json:"backends"` // sorted by ID; in CUE a struct keyed by ID
 	Routes   []Route    `json:"routes"`   // in the order in which they are tried
 	Waivers  []Waiver   `json:"waivers,omitempty"`
+	Drift    DriftMode  `json:"drift,omitempty"` // empty: Heal
+	Adopt    bool       `json:"adopt,omitempty"` // records of its host names that exist already become ours
 	Source   Source     `json:"-"`
 	Revision string     `json:"-"` // services with the same revision are the same; empty is the same as nothing
 }

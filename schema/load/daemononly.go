@@ -11,7 +11,7 @@ var DaemonOnly = []schema.Code{
 	"file/shared", "file/unfit", "fleet/address", "fleet/addresses", "fleet/exposure", "fleet/listeners", "fleet/port", "fleet/unknown", "header/both",
 	"header/reserved", "host/domain", "host/duplicate", "host/length", "host/none", "host/protected", "host/removed", "host/twice", "host/wildcard",
 	"host/zone", "limit/commit", "limit/crash", "limit/input", "limit/memory", "limit/nesting", "limit/output", "limit/problems", "limit/time", "owner/oncall", "owner/team",
-	"platform/approver", "platform/defaults", "platform/duplicate", "platform/name", "platform/none", "platform/pattern", "platform/render", "platform/rule",
+	"platform/approver", "platform/defaults", "platform/duplicate", "platform/freeze", "platform/name", "platform/none", "platform/pattern", "platform/render", "platform/rule",
 	"redirect/dangling", "redirect/loop", "route/action", "route/backend", "route/forward", "route/name", "route/none", "route/path", "route/redirect",
 	"route/regex", "route/respond", "route/retries", "route/unreachable", "route/weight", "schema/decode", "service/duplicate", "service/exposure",
 	"service/fleet", "service/id", "service/place", "service/render", "service/team", "service/tier", "team/domain", "waiver/approver",

@@ -36,6 +36,7 @@ func (p *partial) add(part schema.Platform, source schema.Source) {
 	w.Fleets = merge(w.Fleets, part.Fleets, func(f schema.Fleet) schema.FleetID { return f.ID })
 	w.Zones = merge(w.Zones, part.Zones, func(z schema.Zone) schema.Hostname { return z.Name })
 	w.Protected, w.Rules, w.Deprecated = join(w.Protected, part.Protected), join(w.Rules, part.Rules), join(w.Deprecated, part.Deprecated)
+	w.Freezes = join(w.Freezes, part.Freezes)
 	d := &w.Defaults
 	d.Tier, d.Exposure, d.Fleet = join(d.Tier, part.Defaults.Tier), join(d.Exposure, part.Defaults.Exposure), join(d.Fleet, part.Defaults.Fleet)
 	if !reflect.ValueOf(part.Defaults.All).IsZero() {
@@ -65,7 +66,7 @@ func names(part schema.Platform) []string {
 		all = append(all, "zones."+string(z.Name))
 	}
 	d := part.Defaults
-	return slices.Concat(all, keyed("protected.", part.Protected), keyed("rules.", part.Rules), keyed("deprecated.", part.Deprecated),
+	return slices.Concat(all, keyed("protected.", part.Protected), keyed("rules.", part.Rules), keyed("deprecated.", part.Deprecated), keyed("freezes.", part.Freezes),
 		keyed("defaults.tier.", d.Tier), keyed("defaults.exposure.", d.Exposure), keyed("defaults.fleet.", d.Fleet),
 		[]string{"defaults.all", "limits"})
 }

@@ -62,6 +62,11 @@ func platformFrom(tree map[string]any, source schema.Source, faulty bool) (schem
 		deprecation, _ := tree["deprecated"].(map[string]any)[field].(map[string]any)
 		s.date("deprecated."+field+".until", deprecation["until"])
 	}
+	for _, name := range sortedKeys(tree["freezes"]) {
+		freeze, _ := tree["freezes"].(map[string]any)[name].(map[string]any)
+		s.date("freezes."+name+".from", freeze["from"])
+		s.date("freezes."+name+".until", freeze["until"])
+	}
 	var out schema.Platform
 	s.decode(tree, &out)
 	return out, s.problems

@@ -40,6 +40,32 @@ func (j *judgement) judgePlatform() {
 		}
 	}
 	j.judgeDefaults(p.Defaults)
+	for _, name := range slices.Sorted(maps.Keys(p.Freezes)) {
+		j.judgeFreeze("freezes."+name, p.Freezes[name])
+	}
+}
+
+// judgeFreeze does not ask for the services that it names: they may come and go.
+func (j *judgement) judgeFreeze(at string, f schema.Freeze) {
+	if !f.From.IsZero() && f.From.DaysUntil(f.Until) < 0 {
+		j.problem("platform/freeze", at+".until", at+" ends before it begins", "until is the last day of the freeze")
+	}
+	for i, id := range f.Fleets {
+		if _, is := j.platform.Fleet(id); !is {
+			j.problem("platform/freeze", fmt.Sprintf("%s.fleets[%d]", at, i), fmt.Sprintf("there is no fleet %s", id), meant(id, j.fleets(), "fleets here: "+join(j.fleets())))
+		}
+	}
+	for i, id := range f.Teams {
+		if _, is := j.platform.Team(id); !is {
+			j.problem("platform/freeze", fmt.Sprintf("%s.teams[%d]", at, i), fmt.Sprintf("there is no team %s", id), meant(id, j.teams(), "teams here: "+join(j.teams())))
+		}
+	}
+	zones := names(j.platform.Zones, func(z schema.Zone) schema.Hostname { return z.Name })
+	for i, name := range f.Zones {
+		if !slices.Contains(zones, name) {
+			j.problem("platform/freeze", fmt.Sprintf("%s.zones[%d]", at, i), fmt.Sprintf("there is no zone %s", name), meant(name, zones, "zones here: "+join(zones)))
+		}
+	}
 }
 
 func (j *judgement) judgeFleet(f schema.Fleet) {
