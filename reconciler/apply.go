@@ -20,7 +20,7 @@ import (
 func (l *loop) startCalls(ctx context.Context, now time.Time) error {
 	ready := map[resource.Scope][]plan.Step{}
 	for _, s := range l.sortedSteps() {
-		if s.Key.Kind == resource.DNSRecord && l.status[s.Key].State == Ready {
+		if s.Key.Kind == resource.DNSRecord && l.status[s.Key].State == Ready && !(s.Verb == plan.Adopt && bytes.Equal(s.Before, s.After)) {
 			ready[s.Key.Scope] = append(ready[s.Key.Scope], s)
 		}
 	}
@@ -59,6 +59,7 @@ func (l *loop) start(ctx context.Context, batch plan.Batch, now time.Time) error
 	l.log(ctx, "call started", "scope", batch.Scope, "steps", len(batch.Steps), "intent", intent.ID)
 	// A call that was begun is finished also when the daemon is told to stop: cutting it off leaves its outcome in doubt.
 	ctx = context.WithoutCancel(ctx)
+	batch.Steps = asUpdates(batch.Steps)
 	l.aside(ctx, func() any {
 		call, cancel := context.WithTimeout(ctx, 30*time.Second)
 		defer cancel()

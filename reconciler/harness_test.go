@@ -47,15 +47,22 @@ type bench struct {
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
+	return newBenchOf(t, fixtures.Declarations(fixtures.EdgeConfig()), func(*bench) {})
+}
+
+// newBenchOf starts with files, in a world that was prepared.
+func newBenchOf(t *testing.T, files []load.File, prepare func(*bench)) *bench {
+	t.Helper()
 	t.Parallel()
 	b := &bench{T: t, world: world.Start(t, world.Options{Settle: 20 * time.Millisecond}), zones: map[string]string{}, dir: t.TempDir()}
 	for _, name := range []string{"acme.example", "acme.internal"} {
 		b.zones[name] = b.world.Zone(name)
 	}
 	b.repository = &repository{trees: map[string][]load.File{}}
-	b.repository.commit(fixtures.Declarations(fixtures.EdgeConfig()))
+	b.repository.commit(files)
 	b.proxies = &proxies{changes: make(chan struct{}, 1), releases: map[schema.FleetID]xds.Release{}, acking: true}
 	b.forge = &board{said: map[forge.Target]forge.Review{}, merged: map[string]forge.Pull{}}
+	prepare(b)
 	b.start()
 	return b
 }

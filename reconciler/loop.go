@@ -58,8 +58,10 @@ type loop struct {
 
 	// Who agreed to it, what went wrong, what is under way.
 	approvals map[string]state.Approval // by step ID
-	failures  map[string]failure        // by step ID
-	flights   map[string]flight         // by intent
+	decisions map[resource.Key]state.Decision
+	freezes   map[string]state.Freeze
+	failures  map[string]failure // by step ID
+	flights   map[string]flight  // by intent
 	drifts    []Drift
 
 	pulls  map[int]*pull
@@ -128,7 +130,9 @@ const (
 	Ready    State = "ready"    // goes out in this pass
 	Applying State = "applying" // its call is under way, or has not spread yet
 	Waits    State = "waits"    // for another resource
-	Approval State = "approval" // for a person: nobody was shown it and it takes traffic away
+	Approval State = "approval" // for a person: nobody was shown it, and it takes traffic away or the service only reports
+	Paused   State = "paused"   // its service is to be left alone
+	Frozen   State = "frozen"   // nothing may change now
 	Vetoed   State = "vetoed"   // a guard refuses it
 	Clashes  State = "clashes"  // something that is not ours is in its way
 	Failing  State = "failing"  // tried and refused; tried again later
@@ -147,6 +151,8 @@ type Drift struct {
 	Fields  []plan.FieldChange `json:"fields"`
 	Found   time.Time          `json:"found"`
 	Healed  time.Time          `json:"healed,omitzero"`
+	Kept    string             `json:"kept,omitempty"` // who has decided to leave it as it is
+	State   State              `json:"state,omitempty"`
 }
 
 func newLoop(ctx context.Context, r *Reconciler) *loop {
@@ -165,6 +171,8 @@ func newLoop(ctx context.Context, r *Reconciler) *loop {
 		unknown:    map[resource.Key]bool{},
 		status:     map[resource.Key]Status{},
 		approvals:  map[string]state.Approval{},
+		decisions:  map[resource.Key]state.Decision{},
+		freezes:    map[string]state.Freeze{},
 		failures:   map[string]failure{},
 		flights:    map[string]flight{},
 		pulls:      map[int]*pull{},

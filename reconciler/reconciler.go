@@ -93,13 +93,15 @@ type Books struct {
 	Approvals state.Approvals
 	Releases  state.Releases
 	LastGood  state.LastGood
+	Decisions state.Decisions
+	Freezes   state.Freezes
 	Audit     audit.Log
 }
 
 // BooksOf are all views of one store.
 func BooksOf(s state.Store) Books {
 	return Books{state.Contents{Store: s}, state.Inventory{Store: s}, state.Journal{Store: s}, state.Plans{Store: s},
-		state.Approvals{Store: s}, state.Releases{Store: s}, state.LastGood{Store: s}, audit.Log{Store: s}}
+		state.Approvals{Store: s}, state.Releases{Store: s}, state.LastGood{Store: s}, state.Decisions{Store: s}, state.Freezes{Store: s}, audit.Log{Store: s}}
 }
 
 // Config is what a reconciler works with.

@@ -47,7 +47,7 @@ func refuse(format string, args ...any) error { return &Refused{fmt.Sprintf(form
 
 // request is a question to the loop.
 type request struct {
-	ask    any // Apply or previewLoaded
+	ask    any // Apply, Settle, Freeze or previewLoaded
 	answer chan any
 }
 
@@ -109,6 +109,10 @@ func (l *loop) answer(ctx context.Context, q request) any {
 	switch q := q.ask.(type) {
 	case Apply:
 		return l.applyDigest(ctx, q)
+	case Settle:
+		return l.settle(ctx, q)
+	case Freeze:
+		return l.setFreeze(ctx, q)
 	case previewLoaded:
 		return l.preview(q)
 	}

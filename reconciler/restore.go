@@ -16,6 +16,12 @@ func (l *loop) restore(ctx context.Context) (err error) {
 	if l.approvals, err = l.Books.Approvals.All(ctx); err != nil {
 		return fmt.Errorf("read approvals: %w", err)
 	}
+	if l.decisions, err = l.Books.Decisions.All(ctx); err != nil {
+		return fmt.Errorf("read decisions: %w", err)
+	}
+	if l.freezes, err = l.Books.Freezes.All(ctx); err != nil {
+		return fmt.Errorf("read freezes: %w", err)
+	}
 	if l.edge, _, err = l.Books.LastGood.Read(ctx); err != nil {
 		return fmt.Errorf("read last good declarations: %w", err)
 	}

@@ -157,6 +157,7 @@ func (l *loop) stepOf(s plan.Step) forge.Step {
 
 var statusWords = map[State]forge.StepStatus{
 	Ready: forge.Pending, Applying: forge.StepApplying, Waits: forge.StepWaits, Approval: forge.StepApproval, Vetoed: forge.StepApproval,
+	Paused: forge.StepWaits, Frozen: forge.StepWaits,
 	Clashes: forge.StepFailed, Failing: forge.StepFailed,
 }
 

@@ -35,8 +35,10 @@ type View struct {
 	Pulls    []PullView       `json:"pulls"`
 	Merged   []PullView       `json:"merged"`
 	Drifts   []Drift          `json:"drifts"` // newest first
-	Source   string           `json:"source"` // why the repository cannot be read; empty: it can
-	Forge    string           `json:"forge"`  // likewise the forge
+	Foreign  []ForeignView    `json:"foreign"`
+	Freezes  []FreezeView     `json:"freezes"` // that are on
+	Source   string           `json:"source"`  // why the repository cannot be read; empty: it can
+	Forge    string           `json:"forge"`   // likewise the forge
 }
 
 // ServiceView is one service, declared or lingering.
@@ -59,6 +61,22 @@ type ServiceView struct {
 type WaiverView struct {
 	Service schema.ServiceID `json:"service"`
 	schema.Waiver
+}
+
+// ForeignView is a declared record that exists, and is not ours.
+type ForeignView struct {
+	Key     resource.Key       `json:"key"`
+	Service schema.ServiceID   `json:"service,omitempty"`
+	Fields  []plan.FieldChange `json:"fields,omitempty"` // what to adopt it would change; none: it is as declared
+	Asked   string             `json:"asked,omitempty"`  // who has asked to adopt it
+}
+
+// FreezeView is a freeze that is on.
+type FreezeView struct {
+	Name string `json:"name"`
+	schema.Freeze
+	By   string    `json:"by,omitempty"` // empty: platform/ declares it
+	Ends time.Time `json:"ends"`
 }
 
 // StepView is a pending step and where it stands.
@@ -106,6 +124,13 @@ func (l *loop) show(now time.Time) {
 		Problems: l.problems, Warnings: l.warnings, Vetoes: l.vetoes, Source: text(l.sourceError), Forge: text(l.forgeError), Drifts: slices.Clone(l.drifts),
 	}
 	slices.Reverse(v.Drifts)
+	for i, d := range v.Drifts {
+		v.Drifts[i].State = l.status[d.Key].State
+	}
+	v.Foreign = l.showForeign()
+	for _, f := range l.onNow(now) {
+		v.Freezes = append(v.Freezes, FreezeView{f.name, f.Freeze, f.by, f.ends})
+	}
 	for _, s := range l.sortedSteps() {
 		v.Steps = append(v.Steps, StepView{s, l.status[s.Key]})
 	}
@@ -122,6 +147,18 @@ func (l *loop) show(now time.Time) {
 	v.Zones = l.showZones()
 	v.Pulls, v.Merged = l.showPulls()
 	l.view.Store(v)
+}
+
+func (l *loop) showForeign() []ForeignView {
+	var out []ForeignView
+	for _, key := range l.knownKeys() {
+		if !l.adoptable(key) {
+			continue
+		}
+		want, have := l.desired[key], l.zones[key.Scope].snapshot.Resources[key]
+		out = append(out, ForeignView{Key: key, Service: want.Service, Fields: plan.Fields(have, want.Spec), Asked: l.decisions[key].By})
+	}
+	return out
 }
 
 func (l *loop) showServices() []ServiceView {

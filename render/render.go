@@ -109,7 +109,7 @@ func records(p schema.Platform, fleet schema.Fleet, s schema.Service, host schem
 	slices.SortFunc(needs, resource.Key.Compare)
 	var out []resource.Resource
 	for _, spec := range specs {
-		out = append(out, resource.Resource{Key: recordKey(zone, spec), Service: s.ID, Spec: resource.ValueOf(spec), Needs: needs})
+		out = append(out, resource.Resource{Key: recordKey(zone, spec), Service: s.ID, Spec: resource.ValueOf(spec), Needs: needs, Adopt: s.Adopt})
 	}
 	return out, nil
 }

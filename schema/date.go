@@ -28,6 +28,9 @@ func (d Date) IsZero() bool { return d == Date{} }
 
 func (d Date) String() string { return fmt.Sprintf("%04d-%02d-%02d", d.Year, int(d.Month), d.Day) }
 
+// End is the first moment after the day, in UTC.
+func (d Date) End() time.Time { return d.time().AddDate(0, 0, 1) }
+
 func (d Date) time() time.Time { return time.Date(d.Year, d.Month, d.Day, 0, 0, 0, 0, time.UTC) }
 
 // MarshalText implements encoding.TextMarshaler.

@@ -18,8 +18,8 @@ const (
 // them names.
 type Freeze struct {
 	Reason   string      `json:"reason"`
-	From     Date        `json:"from,omitzero"` // the first day; zero: at once
-	Until    Date        `json:"until"`         // the last day
+	From     Date        `json:"from,omitzero"`  // the first day; zero: at once
+	Until    Date        `json:"until,omitzero"` // the last day
 	Fleets   []FleetID   `json:"fleets,omitempty"`
 	Teams    []TeamID    `json:"teams,omitempty"`
 	Services []ServiceID `json:"services,omitempty"`
@@ -28,7 +28,7 @@ type Freeze struct {
 
 // Holds tells whether the freeze is on at a time. Its days are those of UTC.
 func (f Freeze) Holds(now time.Time) bool {
-	today := DateOf(now)
+	today := DateOf(now.UTC())
 	return (f.From.IsZero() || today.DaysUntil(f.From) <= 0) && today.DaysUntil(f.Until) >= 0
 }
 

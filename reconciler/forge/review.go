@@ -1,6 +1,7 @@
 package forge
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"net/url"
@@ -129,6 +130,8 @@ func risk(s Step) int {
 	switch {
 	case s.Verb == plan.Delete:
 		return 0
+	case s.Verb == plan.Adopt && !bytes.Equal(s.Before, s.After):
+		return 1
 	case plan.TakesTraffic(s.Step):
 		return 1
 	case s.Drift:

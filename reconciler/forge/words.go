@@ -1,6 +1,7 @@
 package forge
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -158,6 +159,9 @@ func (r Review) counts(p ink) string {
 	if n := r.count(takesTrafficByUpdate); n > 0 {
 		parts = append(parts, p.bold(fmt.Sprintf("%d of them taking traffic away", n)))
 	}
+	if n := r.count(verb(plan.Adopt)); n > 0 {
+		parts = append(parts, p.bold(fmt.Sprintf("%d to adopt", n)))
+	}
 	deletes := fmt.Sprintf("%d to delete", r.count(verb(plan.Delete)))
 	if r.has(verb(plan.Delete)) {
 		deletes = p.bold(deletes)
@@ -228,6 +232,9 @@ func touched(s Step, p ink) string {
 	if takesTrafficByUpdate(s) {
 		text += ", " + p.bold("takes traffic away")
 	}
+	if s.Verb == plan.Adopt {
+		text += ", " + p.bold(adopting(s))
+	}
 	if s.Drift {
 		text += ", " + p.bold("overwrites a change made by hand")
 	}
@@ -235,6 +242,14 @@ func touched(s Step, p ink) string {
 		text += weights(s, p)
 	}
 	return text
+}
+
+// adopting says what becomes of what somebody else made.
+func adopting(s Step) string {
+	if bytes.Equal(s.Before, s.After) {
+		return "becomes ours as it is"
+	}
+	return "becomes ours, and is changed"
 }
 
 // weights are the shares of traffic that change.

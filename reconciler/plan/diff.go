@@ -19,6 +19,15 @@ type Input struct {
 	Desired  resource.Set
 	Observed map[resource.Scope]Snapshot // a scope that is missing is unknown, not empty
 	Owned    map[resource.Key]Owned
+	Adopt    map[resource.Key]bool // may become ours where it exists already, as people have asked for
+	Kept     map[resource.Key]Kept
+}
+
+// Kept is what somebody else has changed and a person has agreed to leave as it is: as long as Have is there, nil for nothing, and Want is
+// what is desired.
+type Kept struct {
+	Have resource.Value `json:"have,omitempty"`
+	Want resource.Value `json:"want,omitempty"`
 }
 
 // Clash is a change that cannot be made because something that is not ours stands in its way.
@@ -28,6 +37,8 @@ type Clash struct {
 	Origin  schema.Position  `json:"origin,omitzero"`
 	Message string           `json:"message"`
 	Unblock string           `json:"unblock"`
+
+	Adoptable bool `json:"adoptable,omitempty"` // what stands in the way can become ours
 }
 
 // String says what stands in the way of what, and what to do.
@@ -45,9 +56,11 @@ type Difference struct {
 //
 //	desired  observed  owned   result
 //	yes      no        any     create
-//	yes      same      any     nothing
+//	yes      same      yes     nothing
+//	yes      same      no      nothing, or adopt where that is asked for
 //	yes      differs   yes     update (drift, if desired is what was last applied)
-//	yes      differs   no      clash: it is not ours to change
+//	yes      differs   no      clash: it is not ours to change, or adopt where that is asked for
+//	yes      as kept   yes     nothing: a person has agreed to leave it as it is
 //	no       yes       yes     delete
 //	no       no        yes     lost
 //	no       any       no      nothing: it is not ours
@@ -67,7 +80,12 @@ func Diff(in Input, keys []resource.Key) Difference {
 			continue
 		}
 		have, there := snapshot.Resources[key]
+		kept, keeps := in.Kept[key]
+		adopts := there && !ours && snapshot.Foreign == "" && (want.Adopt || in.Adopt[key])
 		switch {
+		case desired && ours && keeps && bytes.Equal(kept.Have, have) && bytes.Equal(kept.Want, want.Spec):
+		case desired && adopts:
+			d.Steps = append(d.Steps, step(want, Adopt, have))
 		case desired && there && bytes.Equal(have, want.Spec):
 		case desired && snapshot.Foreign != "":
 			d.Clashes = append(d.Clashes, foreignScope(want, snapshot))
@@ -105,7 +123,7 @@ func foreignScope(want resource.Resource, s Snapshot) Clash {
 func foreignResource(want resource.Resource) Clash {
 	return Clash{
 		Key: want.Key, Service: want.Service, Origin: want.Origin,
-		Message: fmt.Sprintf("it exists in %s and was not made by edgewright", want.Key.Scope),
-		Unblock: "remove it there, or declare another name",
+		Message: fmt.Sprintf("it exists in %s and was not made by edgewright", want.Key.Scope), Adoptable: true,
+		Unblock: "take it over (edgewright adopt, or adopt: true in the declaration), remove it there, or declare another name",
 	}
 }

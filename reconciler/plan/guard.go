@@ -148,11 +148,12 @@ func orDefault(n, fallback int) int {
 	return n
 }
 
-// TakesTraffic tells whether a step that nobody was shown has to wait for a person: it deletes, or a service loses a host name
+// TakesTraffic tells whether a step that nobody was shown has to wait for a person: it deletes, takes over what others made, or a
+// service loses a host name
 // or changes its exposure, or a fleet loses a listener (design, invariant 4).
 func TakesTraffic(s Step) bool {
 	switch {
-	case s.Verb == Delete:
+	case s.Verb == Delete || s.Verb == Adopt:
 		return true
 	case s.Verb != Update:
 		return false

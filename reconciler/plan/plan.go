@@ -22,6 +22,7 @@ const (
 	Create Verb = "create"
 	Update Verb = "update"
 	Delete Verb = "delete"
+	Adopt  Verb = "adopt" // what exists and was not made by us becomes ours: as it is where Before equals After, else by a change
 )
 
 // Step is one change of one resource. Key, Verb, Before and After are its identity; the rest explains.

@@ -46,6 +46,19 @@ func (v Inventory) Put(ctx context.Context, e Entry) error {
 	return v.Store.Write(ctx, op)
 }
 
+// PutAll writes entries, and whatever else comes with them, in one write.
+func (v Inventory) PutAll(ctx context.Context, entries []Entry, more ...Op) error {
+	ops := make([]Op, 0, len(entries)+len(more))
+	for _, e := range entries {
+		op, err := inventoryOp(e)
+		if err != nil {
+			return err
+		}
+		ops = append(ops, op)
+	}
+	return v.Store.Write(ctx, append(ops, more...)...)
+}
+
 // All reads every entry.
 func (v Inventory) All(ctx context.Context) (map[resource.Key]Entry, error) {
 	entries := map[resource.Key]Entry{}

@@ -75,6 +75,7 @@ type Resource struct {
 	Origin  schema.Position  `json:"origin"`
 	Spec    Value            `json:"spec"`            // what is compared, shown and stored
 	Needs   []Key            `json:"needs,omitempty"` // what must be ready before this may exist, and outlive it; sorted
+	Adopt   bool             `json:"adopt,omitempty"` // it becomes ours where it exists already
 	Body    []byte           `json:"-"`               // what is delivered where Spec only describes it; Spec holds its hash
 }
 
