@@ -71,7 +71,7 @@ func command() *cobra.Command {
 	}
 	root.AddCommand(
 		serveCommand(), validateCommand(), planCommand(), applyCommand(), renderCommand(),
-		statusCommand(), historyCommand(), auditCommand(), explainCommand(), showCommand(), newCommand(), fmtCommand(), schemaCommand(), demoCommand(), versionCommand(), evaluateCommand(),
+		statusCommand(), driftCommand(), adoptCommand(), forgetCommand(), freezeCommand(), unfreezeCommand(), historyCommand(), auditCommand(), explainCommand(), showCommand(), newCommand(), fmtCommand(), schemaCommand(), demoCommand(), versionCommand(), evaluateCommand(),
 	)
 	return root
 }

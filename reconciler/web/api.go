@@ -18,6 +18,7 @@ import (
 // Bounds of what a caller may send.
 const (
 	maxApply   = 64 << 10
+	maxSettle  = 4 << 20 // names
 	maxPlan    = 32 << 20
 	maxHistory = 1000 // entries
 )
@@ -72,6 +73,33 @@ func (s *server) apiApply(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	answer(w, map[string]int{"steps": steps})
+}
+
+func (s *server) apiSettle(w http.ResponseWriter, r *http.Request) {
+	var q reconciler.Settle
+	if !read(w, r, maxSettle, &q) {
+		return
+	}
+	q.Identity = "local token"
+	got, err := s.Loop.Settle(r.Context(), q)
+	if err != nil {
+		s.refuse(w, err)
+		return
+	}
+	answer(w, got)
+}
+
+func (s *server) apiFreeze(w http.ResponseWriter, r *http.Request) {
+	var q reconciler.Freeze
+	if !read(w, r, maxApply, &q) {
+		return
+	}
+	q.Identity = "local token"
+	if err := s.Loop.Freeze(r.Context(), q); err != nil {
+		s.refuse(w, err)
+		return
+	}
+	answer(w, struct{}{})
 }
 
 // apiHistory answers with the audit's newest entries about a name.

@@ -40,14 +40,43 @@ func (s *server) login(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, "/", http.StatusSeeOther)
 }
 
+// guarded tells whether the form came from a page that we gave to somebody who is logged in. On false the answer is written.
+func (s *server) guarded(w http.ResponseWriter, r *http.Request) bool {
+	one, ok := s.sessions.of(r)
+	if ok && one.guards(r.PostForm.Get("csrf")) {
+		return true
+	}
+	s.outcome(w, r, http.StatusForbidden, "not applied", "The page was too old, or nobody is logged in. Go back to the status page and log in.")
+	return false
+}
+
+// settle is the buttons beside a record that others made or changed.
+func (s *server) settle(w http.ResponseWriter, r *http.Request) {
+	if !s.form(w, r) || !s.guarded(w, r) {
+		return
+	}
+	q := reconciler.Settle{Choice: reconciler.Choice(r.PostForm.Get("choice")), Names: []string{r.PostForm.Get("name")}, Zone: r.PostForm.Get("zone"), Identity: "page"}
+	got, err := s.Loop.Settle(r.Context(), q)
+	var refused *reconciler.Refused
+	switch {
+	case errors.As(err, &refused):
+		s.outcome(w, r, http.StatusConflict, "not done", "Refused: "+refused.Why)
+	case err != nil:
+		s.Log.Error("settle", "choice", q.Choice, "error", err)
+		s.outcome(w, r, http.StatusInternalServerError, "not done", "That went wrong: "+err.Error())
+	case q.Choice == reconciler.ChooseAdopt:
+		s.outcome(w, r, http.StatusOK, "planned", fmt.Sprintf("%s is to be adopted. Nothing was done yet: read the plan on the status page and agree to it there.", q.Names[0]))
+	default:
+		s.outcome(w, r, http.StatusOK, "decided", fmt.Sprintf("Records that this is for: %d.", len(got.Keys)))
+	}
+}
+
 // apply is the button.
 func (s *server) apply(w http.ResponseWriter, r *http.Request) {
 	if !s.form(w, r) {
 		return
 	}
-	one, ok := s.sessions.of(r)
-	if !ok || !one.guards(r.PostForm.Get("csrf")) {
-		s.outcome(w, r, http.StatusForbidden, "not applied", "The page was too old, or nobody is logged in. Go back to the status page and log in.")
+	if !s.guarded(w, r) {
 		return
 	}
 	q := reconciler.Apply{Digest: r.PostForm.Get("digest"), Identity: "page"}

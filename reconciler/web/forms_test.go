@@ -54,6 +54,45 @@ func TestApplyForm(t *testing.T) {
 	}
 }
 
+// TestSettleForm: the buttons beside what others made or changed are guarded as the one that applies is.
+func TestSettleForm(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		form   func(url.Values)
+		header []string
+		code   int
+		want   string
+	}{
+		{"adopt", func(url.Values) {}, nil, 200, "Nothing was done yet"},
+		{"put back", func(v url.Values) { v.Set("choice", "put-back") }, nil, 200, "Records that this is for: 1."},
+		{"no code", func(v url.Values) { v.Del("csrf") }, nil, 403, "too old"},
+		{"another site", func(url.Values) {}, []string{"Sec-Fetch-Site", "cross-site"}, 403, "another site"},
+		{"no session", func(url.Values) {}, []string{"Cookie", ""}, 403, "nobody is logged in"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t)
+			cookie, csrf := w.login(t)
+			page := w.ask(http.MethodGet, "/", "", "Cookie", cookie).Body.String()
+			if !strings.Contains(page, `action="/settle"`) || !strings.Contains(page, `value="A theirs.example.com"`) {
+				t.Error("the page has no button for it")
+			}
+			form := url.Values{"csrf": {csrf}, "choice": {"adopt"}, "name": {"A theirs.example.com"}, "zone": {"example.com"}}
+			c.form(form)
+			got := w.post("/settle", form, append([]string{"Cookie", cookie}, c.header...)...)
+			if got.Code != c.code || !strings.Contains(got.Body.String(), c.want) {
+				t.Errorf("got %d %s", got.Code, got.Body)
+			}
+			var want []reconciler.Settle
+			if c.code == 200 {
+				want = []reconciler.Settle{{Choice: reconciler.Choice(form.Get("choice")), Names: []string{"A theirs.example.com"}, Zone: "example.com", Identity: "page"}}
+			}
+			if diff := cmp.Diff(want, w.loop.settled); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
 func TestLogin(t *testing.T) {
 	w := newWorld(t)
 	for _, wrong := range []string{"", "x", token + "x"} {

@@ -7,10 +7,12 @@ import (
 	"html/template"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/edgewright/edgewright/reconciler"
 	"github.com/edgewright/edgewright/reconciler/xds"
+	"github.com/edgewright/edgewright/render/resource"
 )
 
 //go:embed templates/*.html
@@ -88,6 +90,27 @@ func (p page) Ago(t time.Time) template.HTML {
 	at := t.UTC().Format(time.RFC3339)
 	return template.HTML(fmt.Sprintf(`<time datetime="%s" title="%s">%s ago</time>`, at, at, rough(p.Now.Sub(t))))
 }
+
+// Moment is a time in words, for programs too.
+func (p page) Moment(t time.Time) template.HTML {
+	return template.HTML(fmt.Sprintf(`<time datetime="%s">%s</time>`, t.UTC().Format(time.RFC3339), t.UTC().Format("2006-01-02 15:04 MST")))
+}
+
+// Zone is the name of the zone that a record is in.
+func (p page) Zone(key resource.Key) string {
+	zone, _ := strings.CutPrefix(string(key.Scope), "zone/")
+	return zone
+}
+
+const mostForeign = 100 // that a page lists
+
+// FirstForeign are the declared records of others that the page lists; MoreForeign is how many there are beyond.
+func (p page) FirstForeign() []reconciler.ForeignView {
+	return p.Foreign[:min(mostForeign, len(p.Foreign))]
+}
+
+// MoreForeign is how many FirstForeign leaves out.
+func (p page) MoreForeign() int { return max(0, len(p.Foreign)-mostForeign) }
 
 // Waiting are the steps that a person has to agree to.
 func (p page) Waiting() []reconciler.StepView {

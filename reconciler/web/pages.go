@@ -30,6 +30,7 @@ func (s *server) pages(mux *http.ServeMux) {
 		s.outcome(w, r, http.StatusForbidden, "refused", "That form came from another site. Nothing was done.")
 	}))
 	mux.Handle("POST /login", forms.Handler(http.HandlerFunc(s.login)))
+	mux.Handle("POST /settle", forms.Handler(http.HandlerFunc(s.settle)))
 	mux.Handle("POST /apply", forms.Handler(http.HandlerFunc(s.apply)))
 }
 

@@ -28,6 +28,8 @@ func TestPages(t *testing.T) {
 			`href="/services/wiki"`, `href="/pulls/7"`, "http://forge.example/pulls/7", "open, planned", "merged, applied",
 			"envoy-1", "1.40.0", "pppppp", "oooooo", "2 services", "no such filter",
 			"zone/example.com", "41", "17", "12 s ago", "throttled", "ttl: 60 → 5", "not put back yet",
+			"left as it is by word of ann", "edgewright drift put-back &#34;A wiki.example.com&#34;", "ttl: 300 → 5", "edgewright adopt &#34;A theirs.example.com&#34;", "bob has asked to adopt it",
+			"the release", "only for team jira", "edgewright unfreeze release",
 		}},
 		{"/services/jira-web", 200, []string{"jira.example.com", "held", "the name is taken", "old.example.com", "A new.example.com"}},
 		{"/services/wiki", 200, []string{"wiki.example.com", "no such filter", "feedfacefe", "60 min ago", "services/wiki.cue"}},

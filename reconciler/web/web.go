@@ -24,6 +24,8 @@ import (
 type Loop interface {
 	View() *reconciler.View
 	Apply(context.Context, reconciler.Apply) error
+	Settle(context.Context, reconciler.Settle) (reconciler.Settled, error)
+	Freeze(context.Context, reconciler.Freeze) error
 	Preview(context.Context, reconciler.Preview) (reconciler.Previewed, error)
 	History(ctx context.Context, name string, limit int) ([]audit.Entry, error)
 	VerifyAudit(context.Context) error
@@ -66,6 +68,8 @@ func New(c Config) http.Handler {
 	mux.HandleFunc("GET /api/v1/status", s.token(s.apiStatus))
 	mux.HandleFunc("POST /api/v1/plan", s.token(s.apiPlan))
 	mux.HandleFunc("POST /api/v1/apply", s.token(s.apiApply))
+	mux.HandleFunc("POST /api/v1/settle", s.token(s.apiSettle))
+	mux.HandleFunc("POST /api/v1/freeze", s.token(s.apiFreeze))
 	mux.HandleFunc("GET /api/v1/history", s.token(s.apiHistory))
 	mux.HandleFunc("GET /api/v1/audit/verify", s.token(s.apiVerify))
 

@@ -32,6 +32,7 @@ type loop struct {
 	mu      sync.Mutex
 	view    *reconciler.View
 	applied []reconciler.Apply
+	settled []reconciler.Settle
 	preview reconciler.Preview
 	err     error
 }
@@ -41,6 +42,18 @@ func (l *loop) View() *reconciler.View {
 	defer l.mu.Unlock()
 	return l.view
 }
+
+func (l *loop) Settle(_ context.Context, q reconciler.Settle) (reconciler.Settled, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.err != nil {
+		return reconciler.Settled{}, l.err
+	}
+	l.settled = append(l.settled, q)
+	return reconciler.Settled{Keys: make([]resource.Key, len(q.Names))}, nil
+}
+
+func (l *loop) Freeze(context.Context, reconciler.Freeze) error { return l.err }
 
 func (l *loop) change(edit func(*reconciler.View)) {
 	l.mu.Lock()
@@ -114,7 +127,11 @@ func everything() *reconciler.View {
 			{Scope: "zone/example.org", Error: "throttled", Since: noon.Add(-5 * time.Minute)}},
 		Pulls:  []reconciler.PullView{{Number: 7, Title: "Add a name", Author: "dev", Head: "aaaabbbbccccdddd", URL: "http://forge.example/pulls/7", Verdict: "planned", Digest: "d7", Comment: "**Ready** to merge\n\n| a | b |\n|---|---|\n| 1 | 2 |\n"}},
 		Merged: []reconciler.PullView{{Number: 6, Title: "Older", Verdict: "applied"}},
-		Drifts: []reconciler.Drift{{Key: record("A wiki.example.com"), Fields: []plan.FieldChange{{Path: "ttl", Before: "60", After: "5"}}, Found: noon.Add(-time.Minute)}},
+		Drifts: []reconciler.Drift{{Key: record("A wiki.example.com"), Fields: []plan.FieldChange{{Path: "ttl", Before: "60", After: "5"}}, Found: noon.Add(-time.Minute), State: reconciler.Approval},
+			{Key: record("A kept.example.com"), Found: noon.Add(-time.Hour), Kept: "ann"}},
+		Foreign: []reconciler.ForeignView{{Key: record("A theirs.example.com"), Service: "wiki", Fields: []plan.FieldChange{{Path: "ttl", Before: "300", After: "5"}}},
+			{Key: record("A asked.example.com"), Asked: "bob"}},
+		Freezes: []reconciler.FreezeView{{Name: "release", Freeze: schema.Freeze{Reason: "the release", Teams: []schema.TeamID{"jira"}}, By: "ann", Ends: noon.Add(time.Hour)}},
 	}
 }
 
