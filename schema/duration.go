@@ -5,6 +5,8 @@ import "time"
 // Duration is a time.Duration that is written as in Go: "250ms", "5s", "1m30s".
 type Duration time.Duration
 
+func (d Duration) String() string { return time.Duration(d).String() }
+
 // MarshalText implements encoding.TextMarshaler.
 func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
 

@@ -73,6 +73,10 @@ func readFolder(dir string) ([]load.File, error) {
 		if d.IsDir() && strings.HasPrefix(d.Name(), ".") && name != "." {
 			return fs.SkipDir
 		}
+		if why := load.Unread(filepath.ToSlash(name)); why != "" && !d.IsDir() {
+			files = append(files, load.File{Path: filepath.ToSlash(name), Unfit: why})
+			return nil
+		}
 		if path.Ext(name) != ".cue" || d.IsDir() {
 			return nil
 		}

@@ -84,7 +84,7 @@ func wire(ctx context.Context, s settings, log *slog.Logger) (d *daemon, err err
 	if err != nil {
 		return d, err
 	}
-	d.mirror, err = source.Open(ctx, source.Config{Dir: filepath.Join(s.State, "mirror"), URL: s.Repository, Branch: s.Branch, Token: token, Log: log})
+	d.mirror, err = source.Open(ctx, source.Config{Dir: filepath.Join(s.State, "mirror"), URL: s.Repository, Branch: s.Branch, Token: token, Log: log, Unread: load.Unread})
 	if err != nil {
 		return d, err
 	}

@@ -41,6 +41,7 @@ type entry struct {
 type listing struct {
 	hash  plumbing.Hash
 	depth int
+	top   string // the folder of the root that it lies in: what is read differs between them
 }
 
 // Files are all .cue files at a commit, by path. Of cue.mod only module.cue counts, of folders whose names begin with a dot nothing.
@@ -75,7 +76,8 @@ func (m *Mirror) list(c *object.Commit) ([]entry, error) {
 }
 
 func (m *Mirror) listTree(hash plumbing.Hash, where string, depth int) ([]entry, error) {
-	if known, ok := m.lists[listing{hash, depth}]; ok {
+	top, _, _ := strings.Cut(where, "/")
+	if known, ok := m.lists[listing{hash, depth, top}]; ok {
 		return known, nil
 	}
 	tree, err := m.repository.TreeObject(hash)
@@ -98,12 +100,14 @@ func (m *Mirror) listTree(hash plumbing.Hash, where string, depth int) ([]entry,
 			out = append(out, entry{e.Name, e.Hash, "it is a symbolic link, which is not followed"})
 		case path.Ext(e.Name) == ".cue":
 			out = append(out, entry{e.Name, e.Hash, ""})
+		case m.Unread != nil && m.Unread(path.Join(where, e.Name)) != "":
+			out = append(out, entry{e.Name, e.Hash, m.Unread(path.Join(where, e.Name))})
 		}
 	}
 	if len(m.lists) > 10_000 {
 		clear(m.lists)
 	}
-	m.lists[listing{hash, depth}] = out
+	m.lists[listing{hash, depth, top}] = out
 	return out, nil
 }
 

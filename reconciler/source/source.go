@@ -34,6 +34,7 @@ type Config struct {
 	MaxFiles     int                                         // declarations in a tree (50,000)
 	MaxFileBytes int64                                       // of one (1 MiB)
 	MaxBytes     int64                                       // of all (256 MiB)
+	Unread       func(path string) (why string)              // files that people may take for declarations, and why they are none; nil: none
 	Log          *slog.Logger
 }
 

@@ -174,7 +174,12 @@ func TestMergedAsGitDoesIt(t *testing.T) {
 }
 
 func TestUnfitAndTooLarge(t *testing.T) {
-	b := newBench(t, Config{MaxFileBytes: 1000, MaxFiles: 4})
+	b := newBench(t, Config{MaxFileBytes: 1000, MaxFiles: 5, Unread: func(path string) string {
+		if path == "services/jira/other.yaml" {
+			return "its name ends in .yaml"
+		}
+		return ""
+	}})
 	large := b.push("main", "services/jira/large.cue", strings.Repeat("x", 1001))
 	b.fetch()
 	unfit := func(commit string) string {
@@ -196,18 +201,21 @@ func TestUnfitAndTooLarge(t *testing.T) {
 	var tooLarge *TooLargeError
 	b.git("rm", "--quiet", "services/jira/large.cue")
 	many := b.push("main", "services/jira/x.cue", "x")
-	many = b.push("main", "services/jira/y.cue", "x")
+	b.push("main", "services/jira/y.cue", "x")
+	many = b.push("main", "services/jira/z.cue", "x")
 	b.fetch()
 	if _, err := b.mirror.Files(t.Context(), many); !errors.As(err, &tooLarge) {
 		t.Errorf("error %v for too many files", err)
 	}
-	b.git("rm", "--quiet", "services/jira/x.cue", "services/jira/y.cue")
+	b.git("rm", "--quiet", "services/jira/x.cue", "services/jira/y.cue", "services/jira/z.cue")
 	if err := os.Symlink("/etc/passwd", filepath.Join(b.clone, "services/jira/link.cue")); err != nil {
 		t.Fatal(err)
 	}
+	b.push("main", "services/jira/other.yaml", "x")
+	b.push("main", "other.yaml", "x")
 	link := b.push("main", "README.md", "again\n")
 	b.fetch()
-	if got, want := unfit(link), "services/jira/link.cue: it is a symbolic link, which is not followed"; got != want {
+	if got, want := unfit(link), "services/jira/link.cue: it is a symbolic link, which is not followed\nservices/jira/other.yaml: its name ends in .yaml"; got != want {
 		t.Errorf("unfit %q, want %q", got, want)
 	}
 }

@@ -21,8 +21,13 @@ type Fault struct {
 
 // Check compares a value, as encoding/json reads it with UseNumber, with its form. All faults are told, in the order of the fields.
 func (f *Form) Check(value any) []Fault {
+	return f.CheckAt("", value)
+}
+
+// CheckAt is Check for a value that stands at a path.
+func (f *Form) CheckAt(path string, value any) []Fault {
 	var c checker
-	c.check("", f, value)
+	c.check(path, f, value)
 	return c.faults
 }
 
@@ -66,41 +71,6 @@ func (c *checker) check(path string, f *Form, value any) {
 	}
 }
 
-// instead says how to write a value of another kind in this form, where that can be told.
-func (f *Form) instead(value any) string {
-	written, err := json.Marshal(value)
-	if err != nil || len(written) > 60 {
-		written = nil
-	}
-	text, isText := value.(string)
-	_, isGroup := value.(map[string]any)
-	switch {
-	case f.Kind == List && f.Items.Kind == Group && isGroup:
-		return "write [{…}]"
-	case f.Kind == List && written != nil && len(f.Items.Check(value)) == 0:
-		return "write [" + string(written) + "]"
-	case f.Kind == Group && len(f.Fields) > 0:
-		return "fields here are " + strings.Join(slices.Sorted(maps.Keys(f.Fields)), ", ")
-	case f.Kind == Group:
-		return "write {name: …}, with names of your choice"
-	case (f.Kind == Number || f.Kind == Flag) && isText && len(f.Check(bare(text))) == 0:
-		return "write " + text + ", without quotes"
-	case f.Kind == Text && f.Message != "":
-		return f.Message
-	case f.Kind == Text && written != nil && !isGroup:
-		return "write " + strconv.Quote(string(written))
-	}
-	return ""
-}
-
-// bare is what a text would be without its quotes.
-func bare(text string) any {
-	if text == "true" || text == "false" {
-		return text == "true"
-	}
-	return json.Number(text)
-}
-
 func named(path string) string {
 	if path == "" {
 		return "this declaration"
@@ -127,26 +97,30 @@ func (c *checker) group(path string, f *Form, v map[string]any) {
 		case f.Keys != nil:
 			c.fault("field/name", below(path, name), fmt.Sprintf("%q cannot be a name in %s", name, named(path)), f.Keys.Message)
 		default:
-			meant[c.unknown(path, f, name)] = true
+			meant[c.unknown(path, f, name, v)] = true
 		}
 	}
 	for _, name := range f.Order {
 		if _, there := v[name]; !there && f.Fields[name].Required && !meant[name] {
-			c.fault("field/missing", below(path, name), below(path, name)+" is missing", "add it: it has no default")
+			c.fault("field/missing", below(path, name), below(path, name)+" is missing", f.Fields[name].Form.add(name))
 		}
 	}
 }
 
-// unknown tells of a field that the form does not have, and returns the one that is likely meant.
-func (c *checker) unknown(path string, f *Form, name string) string {
+// unknown tells of a field that the form does not have, and returns the one that is likely meant, or in which it belongs.
+func (c *checker) unknown(path string, f *Form, name string, there map[string]any) string {
 	message := "unknown field " + name
 	if path != "" {
 		message += " in " + path
 	}
 	known := slices.Sorted(maps.Keys(f.Fields))
-	hint, near := "fields here are "+strings.Join(known, ", "), schema.Nearest(name, known)
-	if near != "" {
-		hint = "did you mean " + near + "?"
+	fields := "fields here are " + strings.Join(known, ", ")
+	near := schema.Nearest(name, known)
+	hint := "did you mean " + near + "?"
+	if near == "" {
+		if hint, near = f.elsewhere(name, there); hint == "" {
+			hint = fields
+		}
 	}
 	c.fault("field/unknown", below(path, name), message, hint)
 	return near
@@ -165,14 +139,6 @@ func (c *checker) text(path string, f *Form, v string) {
 		message = "it must match " + f.Pattern.String()
 	}
 	c.fault("field/value", path, sentenceFor(path, message), f.near(v))
-}
-
-// near is the choice that is likely meant.
-func (f *Form) near(v string) string {
-	if near := schema.Nearest(v, f.Alternatives()); near != "" {
-		return "did you mean " + strconv.Quote(near) + "?"
-	}
-	return ""
 }
 
 // Alternatives are the words of a pattern that is a list of them, ^(a|b|c)$, or the choices.

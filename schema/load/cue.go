@@ -108,7 +108,7 @@ func add(to *build.Instance, files []File) error {
 			if err == nil {
 				continue
 			}
-			problem = &syntaxProblems(f.Path, err)[0]
+			problem = &syntaxProblems(f, err)[0]
 		}
 		return &unreadableFile{*problem}
 	}
@@ -188,6 +188,11 @@ func fromCUE(u Unit, err error, source schema.Source) []schema.Problem {
 	for _, e := range errors.Errors(err) {
 		path := authorPath(e.Path())
 		p := wording(e, path)
+		if at := within(u, e); at.File == u.Path() {
+			if hint := habitBehind(u.Files[0], at, p); hint != "" {
+				p.Hint = hint
+			}
+		}
 		if p.Code == "cue/evaluate" && strings.Contains(p.Message, ": import ") && len(problems) > 0 {
 			continue // an echo of the import that is not there
 		}
@@ -205,6 +210,16 @@ func fromCUE(u Unit, err error, source schema.Source) []schema.Problem {
 		}
 	}
 	return problems
+}
+
+// habitBehind is how CUE has what an author wrote as in another language, where that is CUE too and means something else.
+func habitBehind(f File, at schema.Position, p schema.Problem) string {
+	lines := bytes.Split(f.Data, []byte("\n"))
+	if at.Line < 1 || at.Line > len(lines) || p.Code != "cue/reference" && p.Code != "cue/evaluate" && p.Hint != "" {
+		return ""
+	}
+	hint, _ := habitOn(string(lines[at.Line-1]))
+	return hint
 }
 
 // authorPosition is where the author wrote what is wrong: as CUE says it when it names a file of the unit, else as the syntax tells.

@@ -13,7 +13,7 @@ var DaemonOnly = []schema.Code{
 	"host/zone", "limit/commit", "limit/crash", "limit/input", "limit/memory", "limit/nesting", "limit/output", "limit/problems", "limit/time", "owner/oncall", "owner/team",
 	"platform/approver", "platform/defaults", "platform/duplicate", "platform/freeze", "platform/name", "platform/none", "platform/pattern", "platform/render", "platform/rule",
 	"redirect/dangling", "redirect/loop", "route/action", "route/backend", "route/forward", "route/name", "route/none", "route/path", "route/redirect",
-	"route/regex", "route/respond", "route/retries", "route/unreachable", "route/weight", "schema/decode", "service/duplicate", "service/exposure",
+	"route/regex", "route/respond", "route/retries", "route/star", "route/unreachable", "route/weight", "schema/decode", "service/duplicate", "service/exposure",
 	"service/fleet", "service/id", "service/place", "service/render", "service/team", "service/tier", "team/domain", "waiver/approver",
 	"waiver/expired", "waiver/expiry", "waiver/rule", "zone/name",
 }

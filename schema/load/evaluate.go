@@ -38,8 +38,7 @@ func (s *Schema) Evaluate(u Unit) Result {
 	case strings.HasPrefix(f.Path, "platform/"):
 		r = s.evaluatePlatform(u, f)
 	default:
-		r = Result{Problems: []schema.Problem{{Code: "file/place", Position: schema.Position{File: f.Path, Line: 1, Column: 1},
-			Message: "no declaration belongs here", Hint: "a service is declared in services/<team>/<id>.cue, the platform in platform/"}}}
+		r = Result{Problems: []schema.Problem{misplaced(f.Path)}}
 	}
 	for i := range r.Problems {
 		r.Problems[i].Holds = schema.Holding(id)
@@ -75,7 +74,7 @@ func (s *Schema) evaluateService(u Unit, f File, id schema.ServiceID, team schem
 			Hint: "an id is 1 to 63 lower-case letters, digits and dashes, and starts with a letter: rename the file"})
 		return r
 	}
-	if r.Problems = p.onlyService(id); len(r.Problems) > 0 {
+	if r.Problems = p.onlyService(id, s.forms.Of("Service")); len(r.Problems) > 0 {
 		return r
 	}
 	tree, faults, problems := s.read(u, p, cue.MakePath(cue.Str("services"), cue.Str(string(id))), s.forms.Of("Service"), &r.Source)
@@ -101,6 +100,10 @@ func (s *Schema) evaluateService(u Unit, f File, id schema.ServiceID, team schem
 func (s *Schema) evaluatePlatform(u Unit, f File) Result {
 	p, problems := parse(f, "platform", u.sound)
 	r := Result{Source: schema.Source{File: f.Path}, Problems: problems}
+	if p.file != nil && p.file.PackageName() == "services" {
+		r.Problems = []schema.Problem{misplaced(f.Path)}
+		r.Problems[0].Unused = true
+	}
 	if len(problems) > 0 {
 		return r
 	}
@@ -135,6 +138,10 @@ func (s *Schema) evaluateLibrary(u Unit) Result {
 	if len(problems) > 0 {
 		return r
 	}
+	if name := first.file.PackageName(); !declares(u.Path()) && (name == "services" || name == "platform") {
+		r.Problems = []schema.Problem{misplaced(u.Path())}
+		return r
+	}
 	r.Source.At = first.below()
 	if isShared(u.Path()) {
 		r.Problems = first.onlyShared()
@@ -159,6 +166,11 @@ func (s *Schema) read(u Unit, p parsed, below cue.Path, want *form.Form, source 
 	if !literal || p.imports {
 		var problems []schema.Problem
 		if value, problems = evaluated(u, p.file, below, source); len(problems) > 0 {
+			for _, e := range named(p.body, names) {
+				if faults := wrongKinds("", e, want); len(faults) > 0 {
+					return nil, faults, misshapen(faults, *source, p.says(names...))
+				}
+			}
 			return nil, nil, problems
 		}
 	}
@@ -167,7 +179,13 @@ func (s *Schema) read(u Unit, p parsed, below cue.Path, want *form.Form, source 
 	if len(faults) == 0 {
 		return tree, nil, nil
 	}
-	return tree, faults, misshapen(faults, *source, p.says(names...))
+	problems := misshapen(faults, *source, p.says(names...))
+	for i, told := range problems {
+		if told.Hint == "" && told.Position.File == p.path {
+			problems[i].Hint = habitBehind(u.Files[0], told.Position, told)
+		}
+	}
+	return tree, faults, problems
 }
 
 func prefixed(problems []schema.Problem, prefix string) []schema.Problem {

@@ -16,11 +16,11 @@ func Format(f File) ([]byte, []schema.Problem) {
 	}
 	file, err := parser.ParseFile(f.Path, f.Data, parser.ParseComments)
 	if err != nil {
-		return nil, quoted(f, syntaxProblems(f.Path, err)...)
+		return nil, quoted(f, syntaxProblems(f, err)...)
 	}
 	data, err := format.Node(file)
 	if err != nil {
-		return nil, quoted(f, syntaxProblems(f.Path, err)...)
+		return nil, quoted(f, syntaxProblems(f, err)...)
 	}
 	return data, nil
 }

@@ -7,6 +7,7 @@ package load
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"path"
 	"slices"
 	"strings"
@@ -21,6 +22,16 @@ type File struct {
 	Data  []byte `json:"data"`
 	Hash  string `json:"-"` // of Data, where it is known already, as from git; equal hashes mean equal data
 	Unfit string `json:"-"` // why it could not be read; then there is no Data
+}
+
+// Unread says why a file that somebody may take for a declaration is none: it lies among them and is of another language, or its name ends
+// in .CUE; empty: it is one, or nobody takes it for one.
+func Unread(file string) (why string) {
+	ext := path.Ext(file)
+	if declares(file) && ext != ".cue" && slices.Contains([]string{".cue", ".yaml", ".yml", ".json", ".toml"}, strings.ToLower(ext)) {
+		return fmt.Sprintf("its name ends in %s", ext)
+	}
+	return ""
 }
 
 // Result is what one file declares: a service, a part of the platform, or problems.

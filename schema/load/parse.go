@@ -117,7 +117,7 @@ func parse(f File, wantPackage string, sound bool) (parsed, []schema.Problem) {
 	}
 	file, err := parser.ParseFile(f.Path, f.Data, parser.ParseComments)
 	if err != nil {
-		return parsed{}, syntaxProblems(f.Path, err)
+		return parsed{}, syntaxProblems(f, err)
 	}
 	var problems []schema.Problem
 	out := parsed{file: file, body: bodyOf(file), path: f.Path}
@@ -163,13 +163,12 @@ func position(file string, p token.Pos) schema.Position {
 	return schema.Position{File: file, Line: p.Line(), Column: p.Column()}
 }
 
-func syntaxProblems(file string, err error) []schema.Problem {
-	var problems []schema.Problem
-	for _, e := range errors.Errors(err) {
-		format, args := e.Msg()
-		problems = append(problems, schema.Problem{Code: "cue/syntax", Position: position(file, e.Position()),
-			Message: "this is not CUE: " + fmt.Sprintf(format, args...), Hint: "look for a missing quote, comma or bracket on this line or just before it"})
-		break // what follows is only said because of it
-	}
-	return problems
+// syntaxProblems is one problem: what follows the first is only said because of it.
+func syntaxProblems(f File, err error) []schema.Problem {
+	e := errors.Errors(err)[0]
+	format, args := e.Msg()
+	p := schema.Problem{Code: "cue/syntax", Position: position(f.Path, e.Position()),
+		Message: "this is not CUE: " + fmt.Sprintf(format, args...), Hint: "look for a missing quote, comma or bracket on this line or just before it"}
+	explainSyntax(&p, f.Data)
+	return []schema.Problem{p}
 }

@@ -3,12 +3,14 @@ package load
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"cuelang.org/go/cue/ast"
 	"cuelang.org/go/cue/token"
 
 	"github.com/edgewright/edgewright/schema"
+	"github.com/edgewright/edgewright/schema/form"
 )
 
 // Each file is read on its own, but CUE takes all files of a folder, and those of the folders above, for one package. So a file may have
@@ -64,8 +66,23 @@ func bodyOf(file *ast.File) *ast.StructLit {
 	return body
 }
 
+// misplaced is told of a file that declares something where nothing is read. It holds nobody: nothing is lost by it but what it says.
+func misplaced(file string) schema.Problem {
+	name := path.Base(file)
+	hint := "a service is declared in services/<team>/<id>.cue, the platform in platform/"
+	if !declares(file) || strings.HasPrefix(file, "services/") {
+		hint = "move it to services/<team>/" + name + ", with the team that owns it; the platform is declared in platform/"
+	} else if strings.HasPrefix(file, "platform/") {
+		hint = "move it to services/<team>/" + name + ", with the team that owns it: platform/ is for the platform"
+	}
+	return schema.Problem{Code: "file/place", Position: schema.Position{File: file, Line: 1, Column: 1}, Message: "no declaration is read from here", Hint: hint, Unused: true}
+}
+
 // onlyService demands that a file declares its own service and nothing else.
-func (p parsed) onlyService(id schema.ServiceID) []schema.Problem {
+func (p parsed) onlyService(id schema.ServiceID, service *form.Form) []schema.Problem {
+	if p := p.unwrapped(id, service); p != nil {
+		return []schema.Problem{*p}
+	}
 	var problems []schema.Problem
 	add := func(at schema.Position, message string) {
 		problems = append(problems, schema.Problem{Code: "service/place", Position: at, Message: message,
@@ -103,6 +120,34 @@ func (p parsed) onlyService(id schema.ServiceID) []schema.Problem {
 		add(schema.Position{File: p.path, Line: 1, Column: 1}, fmt.Sprintf("this file declares no service %s", id))
 	}
 	return problems
+}
+
+// unwrapped is told of a file that has the fields of its service, but not where they belong.
+func (p parsed) unwrapped(id schema.ServiceID, service *form.Form) *schema.Problem {
+	fault := func(at token.Pos, message string) *schema.Problem {
+		return &schema.Problem{Code: "service/place", Position: position(p.path, at), Message: message, Hint: fmt.Sprintf("write services: %q: {…} around the fields of the service", id)}
+	}
+	fields, _ := fieldsOf(p.body.Elts)
+	services := slices.IndexFunc(fields, func(f field) bool { return f.name == "services" })
+	is := func(f field) bool { return service.Fields[f.name] != nil }
+	if at := slices.IndexFunc(fields, is); at >= 0 && services < 0 {
+		return fault(fields[at].at, fmt.Sprintf("%s is a field of a service, and stands at the top of the file", fields[at].name))
+	}
+	if services < 0 {
+		return nil
+	}
+	switch group := fields[services].value.(type) {
+	case *ast.ListLit:
+		return fault(group.Pos(), "services is no list: each service is a field, called by its id")
+	case *ast.StructLit:
+		below, _ := fieldsOf(group.Elts)
+		at := slices.IndexFunc(below, is)
+		named := slices.ContainsFunc(below, func(f field) bool { return f.name == string(id) })
+		if at >= 0 && !named {
+			return fault(below[at].at, fmt.Sprintf("services has the field %s of a service, without the service's id around it", below[at].name))
+		}
+	}
+	return nil
 }
 
 // onlyShared demands that a shared file declares nothing by itself.

@@ -83,8 +83,8 @@ func sorted(files []File, looks func(File) look) *tree {
 		switch {
 		case f.Unfit != "":
 			id, _ := ServiceOf(f.Path)
-			t.problems = append(t.problems, schema.Problem{Code: "file/unfit", Holds: schema.Holding(id), Position: schema.Position{File: printable(f.Path), Line: 1, Column: 1},
-				Message: "this file cannot be read: " + f.Unfit, Hint: "declarations are plain files of at most 256 KiB"})
+			t.problems = append(t.problems, schema.Problem{Code: "file/unfit", Holds: schema.Holding(id), Unused: id == "" && !strings.HasSuffix(f.Path, ".cue"), Position: schema.Position{File: printable(f.Path), Line: 1, Column: 1},
+				Message: "this file is not read: " + f.Unfit, Hint: "a declaration is a plain file of at most 256 KiB, and its name ends in .cue"})
 		case f.Path == moduleFile:
 			t.readModule(f)
 		case top == "cue.mod" || declares && folder == top && name == constraintsFile:
@@ -143,7 +143,7 @@ func (t *tree) readModule(f File) {
 	}
 	file, err := parser.ParseFile(f.Path, f.Data)
 	if err != nil {
-		fault(syntaxProblems(f.Path, err)[0])
+		fault(syntaxProblems(f, err)[0])
 		return
 	}
 	at := schema.Position{File: f.Path, Line: 1, Column: 1}

@@ -10,20 +10,28 @@ import (
 )
 
 func (j *judgement) checkBackends() {
-	used := map[schema.BackendID]bool{}
+	used, astray := map[schema.BackendID]bool{}, false
 	for _, r := range j.service.Routes {
 		if f, is := r.Action.(schema.Forward); is {
 			for _, d := range f.To {
 				used[d.Backend] = true
+				_, known := j.service.Backend(d.Backend)
+				astray = astray || !known
 			}
 		}
 	}
 	for _, b := range j.service.Backends {
 		at := "backends." + string(b.ID)
 		j.checkLocation(at, b)
+		if !used[b.ID] && astray {
+			continue // it may be what a misspelt name means
+		}
 		if !used[b.ID] {
 			j.warning("backend/unused", at, fmt.Sprintf("no route forwards to backend %s", b.ID), "forward to it, or remove it")
 			continue
+		}
+		if h := b.Health; h != nil && h.Timeout > 0 && h.Interval > 0 && h.Timeout > h.Interval {
+			j.warning("backend/timeout", at+".health.timeout", fmt.Sprintf("a check of backend %s may take %s, longer than the %s between two checks", b.ID, h.Timeout, h.Interval), "write a timeout below the interval")
 		}
 		if b.Health == nil && j.service.Exposure == schema.Public {
 			j.problem("backend/health", at, fmt.Sprintf("backend %s of a public service has no health check: requests go to hosts that are down", b.ID), `write health: path: "/healthz", with a path that answers 200 while the host is well`)

@@ -26,10 +26,10 @@ func (j *judgement) checkHosts() {
 		}
 		listed[h] = true
 		if team, exists := j.platform.Team(s.Owner.Team); exists && !covers(team, h) {
-			j.problem("host/domain", at, fmt.Sprintf("team %s may not use %s", team.ID, h), fmt.Sprintf("its domains are %s; the platform team can add one", join(team.Domains)))
+			j.problem("host/domain", at, fmt.Sprintf("team %s may not use %s", team.ID, h), j.whose(h)+fmt.Sprintf("the domains of %s are %s; the platform team can add one", team.ID, join(team.Domains)))
 		}
 		if _, hosted := j.platform.ZoneFor(plain(h), s.Exposure); !hosted && s.Exposure != "" {
-			j.problem("host/zone", at, fmt.Sprintf("no %s zone holds %s", s.Exposure, h), "zones are declared in platform/: "+j.zones(s.Exposure))
+			j.checkZone(at, h)
 		}
 		j.checkProtected(at, h)
 		for _, other := range j.holders(h) {
@@ -42,6 +42,40 @@ func (j *judgement) checkHosts() {
 			j.checkWildcard(at, h)
 		}
 	}
+}
+
+// checkZone tells of a name that no zone holds. Who wrote no exposure learns where it comes from.
+func (j *judgement) checkZone(at string, h schema.Hostname) {
+	s := j.service
+	message, hint := fmt.Sprintf("no %s zone holds %s", s.Exposure, h), fmt.Sprintf("the %s zones are %s", s.Exposure, j.zones(s.Exposure))
+	if from := s.Source.Find("exposure"); strings.HasPrefix(from.File, "platform/") {
+		message += fmt.Sprintf("; the service is %s by default (%s:%d)", s.Exposure, from.File, from.Line)
+	}
+	other := schema.Public
+	if s.Exposure == schema.Public {
+		other = schema.Internal
+	}
+	if zone, holds := j.platform.ZoneFor(plain(h), other); holds {
+		hint = fmt.Sprintf("%s lies in the %s zone %s: write exposure: %q if that is meant; %s", h, other, zone.Name, other, hint)
+	}
+	j.problem("host/zone", at, message, hint)
+}
+
+// whose is a hint for who declares a name of another team.
+func (j *judgement) whose(h schema.Hostname) string {
+	var best schema.Team
+	longest := 0
+	for _, t := range j.platform.Teams {
+		for _, d := range t.Domains {
+			if plain(h).Within(plain(d)) && len(d) > longest {
+				best, longest = t, len(d)
+			}
+		}
+	}
+	if longest == 0 {
+		return ""
+	}
+	return fmt.Sprintf("the name lies in a domain of team %s: if the service is theirs, move the file to services/%s/; ", best.ID, best.ID)
 }
 
 func covers(t schema.Team, h schema.Hostname) bool {

@@ -105,7 +105,11 @@ func (j *judgement) judgeService() {
 func (j *judgement) checkOwner() {
 	s := j.service
 	if _, is := j.platform.Team(s.Owner.Team); !is {
-		j.problem("owner/team", "owner.team", fmt.Sprintf("there is no team %s", s.Owner.Team), meant(s.Owner.Team, j.teams(), "teams are declared in platform/: "+join(j.teams())))
+		message := fmt.Sprintf("there is no team %s", s.Owner.Team)
+		if _, written := s.Source.At["owner.team"]; !written {
+			message += ", as the folder of this file is called"
+		}
+		j.problem("owner/team", "owner.team", message, meant(s.Owner.Team, j.teams(), "teams are declared in platform/: "+join(j.teams())))
 		return
 	}
 	if s.Owner.OnCall == "" && s.Exposure == schema.Public {

@@ -16,6 +16,9 @@ func (j *judgement) checkReach(at string, r schema.Route, before []schema.Route)
 		}
 		what := "every request that it matches"
 		if everything(b.Match) {
+			if i < len(before)-1 {
+				return // that is told once, of the route after it
+			}
 			what = "every request"
 		}
 		j.problem("route/unreachable", at, fmt.Sprintf("route %s is never reached: %s before it matches %s", r.Name, b.Name, what),

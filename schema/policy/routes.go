@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/edgewright/edgewright/schema"
 )
@@ -75,6 +76,9 @@ func (j *judgement) checkMatch(at string, m schema.Match) {
 			j.problem("route/regex", at+".path.regex", fault, hint)
 		}
 	}
+	if path, kind := pathOf(m.Path); strings.Contains(path, "*") {
+		j.problem("route/star", at+".path."+kind, fmt.Sprintf("%s has a *, which stands for itself: it matches only paths with a * in them", path), starless(path))
+	}
 	if length, kind := pathLength(m.Path); length > maxPath {
 		j.problem("route/path", at+".path."+kind, fmt.Sprintf("a path has at most %d characters, this one has %d", maxPath, length), "proxies refuse requests with longer ones: match a shorter prefix")
 	}
@@ -85,15 +89,32 @@ func (j *judgement) checkMatch(at string, m schema.Match) {
 	}
 }
 
-// pathLength is how long the longest path of a match is, and the name of its field. A regular expression has a bound of its own.
-func pathLength(m schema.PathMatch) (int, string) {
+// starless says how to match what a pattern with a star means elsewhere.
+func starless(path string) string {
+	if prefix, is := strings.CutSuffix(path, "*"); is && !strings.Contains(prefix, "*") && strings.HasSuffix(prefix, "/") {
+		if prefix == "/" {
+			return "leave out match.path: then every path matches"
+		}
+		return fmt.Sprintf("write prefix: %q: it matches everything below", strings.TrimRight(prefix, "/"))
+	}
+	return `a pattern is written as a regular expression: regex: "/users/[^/]+/settings"`
+}
+
+// pathOf is the path that a match writes out, and the name of its field.
+func pathOf(m schema.PathMatch) (path, kind string) {
 	switch p := m.(type) {
 	case schema.Prefix:
-		return len(p), "prefix"
+		return string(p), "prefix"
 	case schema.Exact:
-		return len(p), "exact"
+		return string(p), "exact"
 	}
-	return 0, ""
+	return "", ""
+}
+
+// pathLength is how long the longest path of a match is, and the name of its field. A regular expression has a bound of its own.
+func pathLength(m schema.PathMatch) (int, string) {
+	path, kind := pathOf(m)
+	return len(path), kind
 }
 
 func (j *judgement) checkAction(at string, r schema.Route) {
@@ -103,6 +124,9 @@ func (j *judgement) checkAction(at string, r schema.Route) {
 	case schema.Redirect:
 		if n := max(len(a.Path), len(a.Prefix)); n > maxPath {
 			j.problem("route/redirect", at+".redirect", fmt.Sprintf("a path has at most %d characters, this one has %d", maxPath, n), "clients refuse longer ones")
+		}
+		if strings.Contains(a.Path+a.Prefix, "*") {
+			j.problem("route/star", at+".redirect", fmt.Sprintf("the redirect leads to %s, and a * stands for itself", a.Path+a.Prefix), "redirect.prefix keeps what comes behind the matched prefix: leave out the *")
 		}
 		if unmatched(a, r.Match) {
 			j.problem("route/redirect", at+".redirect.prefix", "redirect.prefix replaces a matched prefix, but this route matches none", "add match: path: prefix, or write redirect: path")
@@ -143,6 +167,9 @@ func (j *judgement) checkForward(at string, f schema.Forward) {
 	}
 	if sum != 100 {
 		j.problem("route/weight", at+".to", fmt.Sprintf("weights sum to %d, not to 100", sum), "weights are percentages of the requests")
+	}
+	if r := f.Retries; r != nil && r.PerTryTimeout > 0 && f.Timeout > 0 && r.PerTryTimeout >= f.Timeout {
+		j.warning("route/timeout", at+".retries.perTryTimeout", fmt.Sprintf("a single try may take %s, and the whole request only %s: there is never a second try", r.PerTryTimeout, f.Timeout), "write a perTryTimeout that leaves room for the tries, or a longer timeout")
 	}
 	if r := f.Retries; r != nil && len(r.On) == 0 {
 		j.problem("route/retries", at+".retries.on", "retries.on is empty: nothing would be retried", "write on: [\"connect-failure\", \"reset\"], or leave out retries")

@@ -11,8 +11,8 @@ import (
 
 // Waivable are the rules that a service may break for a time, by a waiver, and about which the platform may be less strict.
 var Waivable = []schema.Code{
-	"backend/health", "backend/local", "backend/loop", "backend/unused", "budget/hosts", "budget/regexes", "budget/routes", "field/deprecated", "host/wildcard", "owner/oncall",
-	"redirect/dangling", "route/unreachable",
+	"backend/health", "backend/local", "backend/loop", "backend/timeout", "backend/unused", "budget/hosts", "budget/regexes", "budget/routes", "field/deprecated", "host/wildcard", "owner/oncall",
+	"redirect/dangling", "route/star", "route/timeout", "route/unreachable",
 }
 
 // Opened is the rule that a service which becomes public has the word of an approver. Its waiver stays unused once the change is made.
