@@ -217,7 +217,7 @@ func (l *loop) askSettled(ctx context.Context, now time.Time) {
 		f.asking = true
 		l.flights[id] = f
 		l.aside(ctx, func() any {
-			ask, cancel := context.WithTimeout(ctx, 10*time.Second)
+			ask, cancel := context.WithTimeout(ctx, time.Minute)
 			defer cancel()
 			done, err := l.Provider.Settled(ask, f.intent.Token)
 			return settled{id, done, err}

@@ -12,6 +12,9 @@ import (
 // staleness is how far a listing may be behind what was written: what was written later than that before it may be there, unseen.
 const staleness = 10 * time.Second
 
+// longest is how long a listing may take, most of which is waiting for the rate of AWS behind other listings.
+const longest = 10 * time.Minute
+
 // zone is the scope, made when it is first spoken of.
 func (l *loop) zone(scope resource.Scope) *zone {
 	z := l.zones[scope]
@@ -35,7 +38,7 @@ func (l *loop) observeDue(ctx context.Context, now time.Time) {
 		}
 		z.observing = true
 		l.aside(ctx, func() any {
-			list, cancel := context.WithTimeout(ctx, time.Minute)
+			list, cancel := context.WithTimeout(ctx, longest)
 			defer cancel()
 			snapshot, err := l.Provider.Observe(list, scope)
 			return observed{scope: scope, snapshot: snapshot, started: now, err: err}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/edgewright/edgewright/reconciler/aws/route53"
 	"github.com/edgewright/edgewright/reconciler/secret"
 )
 
@@ -28,6 +29,8 @@ type settings struct {
 	StatusURL  string
 	Forge      forgeSettings
 	LogJSON    bool
+
+	Route53Rate, Route53Burst float64 // what the AWS account allows
 }
 
 // forgeSettings say where pulls are. Without a repository nobody is told.
@@ -75,6 +78,8 @@ func serveCommand() *cobra.Command {
 	f.DurationVar(&s.Poll, "poll", 15*time.Second, "fetch this often, also without a webhook")
 	f.DurationVar(&s.Observe, "observe", time.Minute, "list each zone this often")
 	f.DurationVar(&s.Settle, "settle", 2*time.Second, "ask this often whether a change to a zone has spread")
+	f.Float64Var(&s.Route53Rate, "route53-rate", route53.Limits().Account.Rate, "requests a second that the AWS account may make of Route53; those made stay below")
+	f.Float64Var(&s.Route53Burst, "route53-burst", route53.Limits().Account.Burst, "requests that the AWS account may make of Route53 at once after a rest")
 	f.StringVar(&s.Forge.API, "forge-api", "", "base URL of the forge's API (default: GitHub)")
 	f.StringVar(&s.Forge.Repository, "forge-repository", "", "owner/name of the repository at the forge; empty: pulls are not looked at")
 	f.StringVar(&s.Forge.Login, "forge-login", "", "the login under which comments are posted (default: asked for)")
@@ -104,6 +109,9 @@ func (s settings) check() error {
 	}
 	if s.Forge.AppID != 0 && (s.Forge.InstallationID == 0 || s.Forge.AppKeyFile == "") {
 		faults = append(faults, errors.New("--forge-app-id needs --forge-installation-id and --forge-app-key-file"))
+	}
+	if s.Route53Rate <= 0 || s.Route53Burst < 1 {
+		faults = append(faults, fmt.Errorf("--route53-rate and --route53-burst: %v a second and %v at once are too few: see the quotas of the account", s.Route53Rate, s.Route53Burst))
 	}
 	for name, d := range map[string]time.Duration{"--poll": s.Poll, "--observe": s.Observe, "--settle": s.Settle} {
 		if d < 10*time.Millisecond {

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -23,6 +24,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/edgewright/edgewright/reconciler"
+	"github.com/edgewright/edgewright/reconciler/aws/budget"
 	"github.com/edgewright/edgewright/reconciler/aws/route53"
 	"github.com/edgewright/edgewright/reconciler/forge/github"
 	"github.com/edgewright/edgewright/reconciler/jail"
@@ -88,7 +90,7 @@ func wire(ctx context.Context, s settings, log *slog.Logger) (d *daemon, err err
 	if err != nil {
 		return d, err
 	}
-	aws, err := config.LoadDefaultConfig(ctx, config.WithDefaultRegion("us-east-1"))
+	account, err := config.LoadDefaultConfig(ctx, config.WithDefaultRegion("us-east-1"))
 	if err != nil {
 		return d, fmt.Errorf("configure AWS: %w", err)
 	}
@@ -97,10 +99,11 @@ func wire(ctx context.Context, s settings, log *slog.Logger) (d *daemon, err err
 		return d, err
 	}
 	loader := &load.Loader{Evaluator: d.evaluator, Cache: evaluations, Today: today, Progress: d.evaluating.note}
+	provider := d.provider(account, registry)
 	proxies := xds.New(log, time.Now)
 	d.reconciler = reconciler.New(reconciler.Config{
 		Log: log, Now: time.Now, Repository: repository{d.mirror}, Loader: loader,
-		Provider: route53.New(aws), Proxies: proxies, Forge: forge, Books: reconciler.BooksOf(d.store), Metrics: reconciler.NewMetrics(registry),
+		Provider: provider, Proxies: proxies, Forge: forge, Books: reconciler.BooksOf(d.store), Metrics: reconciler.NewMetrics(registry),
 		Every: reconciler.Every{Poll: s.Poll, Observe: s.Observe, Settle: s.Settle}, StatusURL: s.StatusURL,
 	})
 	d.grpc = xds.NewGRPC()
@@ -124,6 +127,16 @@ func (d *daemon) wireWeb(proxies *xds.Server, registry *prometheus.Registry, not
 	d.web = web.Server(web.New(web.Config{Loop: d.reconciler, Proxies: proxies, Webhook: webhook, Token: token, Gatherer: registry,
 		Log: d.log, Now: time.Now, Version: buildVersion().Version, Name: d.settings.Repository, Notices: notices, Evaluating: d.evaluating.now, Hosts: hostOf(d.settings.StatusURL)}))
 	return nil
+}
+
+// provider is Route53's, paced so that AWS need not refuse calls for their rate.
+func (d *daemon) provider(aws aws.Config, registry *prometheus.Registry) *route53.Provider {
+	limits := route53.Limits()
+	limits.Account = budget.Limit{Rate: d.settings.Route53Rate, Burst: d.settings.Route53Burst}
+	p := route53.New(aws)
+	p.Budget = budget.New(limits, time.Now)
+	registry.MustRegister(budget.Collector(p.Budget))
+	return p
 }
 
 // hostOf is the name under which people ask for the pages, if it is known.

@@ -7,10 +7,8 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	sdk "github.com/aws/aws-sdk-go-v2/service/route53"
 	"github.com/aws/aws-sdk-go-v2/service/route53/types"
-	"github.com/aws/smithy-go"
 
 	"github.com/edgewright/edgewright/reconciler/plan"
 	"github.com/edgewright/edgewright/render/resource"
@@ -39,8 +37,6 @@ func (p *Provider) Apply(ctx context.Context, batch plan.Batch) (plan.Outcome, e
 	if err != nil {
 		return plan.Outcome{}, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
 	in := &sdk.ChangeResourceRecordSetsInput{HostedZoneId: aws.String(id), ChangeBatch: &types.ChangeBatch{Changes: changes}}
 	if batch.Intent != "" {
 		in.ChangeBatch.Comment = aws.String(batch.Intent)
@@ -64,8 +60,6 @@ func (p *Provider) Apply(ctx context.Context, batch plan.Batch) (plan.Outcome, e
 
 // Settled tells whether every name server of AWS answers with the change.
 func (p *Provider) Settled(ctx context.Context, token string) (bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
 	out, err := p.api.GetChange(ctx, &sdk.GetChangeInput{Id: aws.String(token)})
 	var unknown *types.NoSuchChange
 	if errors.As(err, &unknown) {
@@ -136,13 +130,5 @@ func refusal(err error) (why string, refused bool) {
 // throttled tells whether AWS turned the call away for its rate, or for another change to the zone that is not done.
 func throttled(err error) bool {
 	var prior *types.PriorRequestNotComplete
-	if errors.As(err, &prior) {
-		return true
-	}
-	var answer smithy.APIError
-	if !errors.As(err, &answer) {
-		return false
-	}
-	_, known := retry.DefaultThrottleErrorCodes[answer.ErrorCode()]
-	return known
+	return errors.As(err, &prior) || limited(err)
 }

@@ -28,6 +28,7 @@ func (p *Provider) Observe(ctx context.Context, scope resource.Scope) (plan.Snap
 	if err != nil {
 		return plan.Snapshot{}, err
 	}
+	ctx = p.listing(ctx, scope)
 	id, err := p.zoneID(ctx, zone)
 	if err != nil {
 		return plan.Snapshot{}, err
@@ -40,6 +41,7 @@ func (p *Provider) Observe(ctx context.Context, scope resource.Scope) (plan.Snap
 		}
 		return plan.Snapshot{}, fmt.Errorf("list records of %s: %w", zone, err)
 	}
+	p.noteListed(scope)
 	s := plan.Snapshot{Scope: scope, Taken: taken, Resources: resources(scope, sets)}
 	p.mu.Lock()
 	mark := p.mark
@@ -79,8 +81,6 @@ func (p *Provider) list(ctx context.Context, id string) ([]types.ResourceRecordS
 }
 
 func (p *Provider) page(ctx context.Context, in *sdk.ListResourceRecordSetsInput) (*sdk.ListResourceRecordSetsOutput, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
 	return p.api.ListResourceRecordSets(ctx, in)
 }
 

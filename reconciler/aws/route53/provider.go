@@ -18,18 +18,17 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/route53/types"
 	"github.com/aws/smithy-go/middleware"
 
+	"github.com/edgewright/edgewright/reconciler/aws/budget"
 	"github.com/edgewright/edgewright/reconciler/plan"
 	"github.com/edgewright/edgewright/render/resource"
 	"github.com/edgewright/edgewright/schema"
 )
 
-// callTimeout bounds one call with all its attempts.
-const callTimeout = 30 * time.Second
-
 // Provider makes dns/record resources. It is safe for use by many goroutines.
 type Provider struct {
 	Upsert bool             // update with UPSERT, without a precondition, where DELETE and CREATE in one batch is not wanted
 	Now    func() time.Time // nil: time.Now
+	Budget *budget.Budget   // nil: calls wait for nothing
 
 	api   api
 	calls *calls
@@ -38,15 +37,17 @@ type Provider struct {
 	mark     string
 	declared map[schema.Hostname]string // zone name → id
 	found    map[schema.Hostname]string
+	listed   map[resource.Scope]bool // since the start
 }
 
 // New makes a provider for the account and endpoint of a configuration. Declare says which zones and whose mark.
 func New(cfg aws.Config) *Provider {
 	c := &calls{n: map[string]int{}}
-	client := sdk.NewFromConfig(cfg, func(o *sdk.Options) {
-		o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error { return c.install(stack) })
+	p := &Provider{calls: c, found: map[schema.Hostname]string{}, listed: map[resource.Scope]bool{}}
+	p.api = sdk.NewFromConfig(cfg, func(o *sdk.Options) {
+		o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error { return c.install(stack) }, p.spending)
 	})
-	return &Provider{api: client, calls: c, found: map[schema.Hostname]string{}}
+	return p
 }
 
 // Declare tells what the platform says of zones: the value of our marker as the marker record holds it (a quoted TXT string), and
@@ -125,8 +126,6 @@ func (p *Provider) askZone(ctx context.Context, zone schema.Hostname, declared s
 
 // verifyZone makes sure that a declared id is the zone that it is declared for.
 func (p *Provider) verifyZone(ctx context.Context, zone schema.Hostname, id string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
 	out, err := p.api.GetHostedZone(ctx, &sdk.GetHostedZoneInput{Id: aws.String(id)})
 	var missing *types.NoSuchHostedZone
 	if errors.As(err, &missing) {
@@ -143,8 +142,6 @@ func (p *Provider) verifyZone(ctx context.Context, zone schema.Hostname, id stri
 
 // zonesNamed lists the zones of exactly that name, public and private. The list starts at the name, so that they come first.
 func (p *Provider) zonesNamed(ctx context.Context, zone schema.Hostname) ([]types.HostedZone, error) {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
 	out, err := p.api.ListHostedZonesByName(ctx, &sdk.ListHostedZonesByNameInput{DNSName: aws.String(string(zone) + ".")})
 	if err != nil {
 		return nil, fmt.Errorf("find hosted zone %s: %w", zone, err)
