@@ -47,7 +47,7 @@ func refuse(format string, args ...any) error { return &Refused{fmt.Sprintf(form
 
 // request is a question to the loop.
 type request struct {
-	ask    any // Apply, Settle, Freeze or previewLoaded
+	ask    any // Apply, Settle, Freeze, ResourcesQuery or previewLoaded
 	answer chan any
 }
 
@@ -113,6 +113,8 @@ func (l *loop) answer(ctx context.Context, q request) any {
 		return l.settle(ctx, q)
 	case Freeze:
 		return l.setFreeze(ctx, q)
+	case ResourcesQuery:
+		return l.resources(q)
 	case previewLoaded:
 		return l.preview(q)
 	}

@@ -37,6 +37,7 @@ type View struct {
 	Drifts   []Drift          `json:"drifts"` // newest first
 	Foreign  []ForeignView    `json:"foreign"`
 	Freezes  []FreezeView     `json:"freezes"` // that are on
+	Calls    []CallView       `json:"calls"`   // that are not over
 	Source   string           `json:"source"`  // why the repository cannot be read; empty: it can
 	Forge    string           `json:"forge"`   // likewise the forge
 }
@@ -127,7 +128,7 @@ func (l *loop) show(now time.Time) {
 	for i, d := range v.Drifts {
 		v.Drifts[i].State = l.status[d.Key].State
 	}
-	v.Foreign = l.showForeign()
+	v.Foreign, v.Calls = l.showForeign(), l.showCalls()
 	for _, f := range l.onNow(now) {
 		v.Freezes = append(v.Freezes, FreezeView{f.name, f.Freeze, f.by, f.ends})
 	}

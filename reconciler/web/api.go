@@ -13,6 +13,8 @@ import (
 
 	"github.com/edgewright/edgewright/reconciler"
 	"github.com/edgewright/edgewright/reconciler/audit"
+	"github.com/edgewright/edgewright/render/resource"
+	"github.com/edgewright/edgewright/schema"
 )
 
 // Bounds of what a caller may send.
@@ -100,6 +102,22 @@ func (s *server) apiFreeze(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	answer(w, struct{}{})
+}
+
+// resourcesOf reads what a query string asks for.
+func resourcesOf(r *http.Request, limit int) reconciler.ResourcesQuery {
+	v := r.URL.Query()
+	q := reconciler.ResourcesQuery{Service: schema.ServiceID(v.Get("service")), Scope: resource.Scope(v.Get("scope")), Text: v.Get("text"), Limit: limit}
+	return q
+}
+
+func (s *server) apiResources(w http.ResponseWriter, r *http.Request) {
+	got, err := s.Loop.Resources(r.Context(), resourcesOf(r, 0))
+	if err != nil {
+		s.refuse(w, err)
+		return
+	}
+	answer(w, got)
 }
 
 // apiHistory answers with the audit's newest entries about a name.

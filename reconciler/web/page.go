@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/edgewright/edgewright/reconciler"
+	"github.com/edgewright/edgewright/reconciler/plan"
 	"github.com/edgewright/edgewright/reconciler/xds"
 	"github.com/edgewright/edgewright/render/resource"
 )
@@ -34,6 +35,8 @@ type page struct {
 	PullMerged bool
 	Comment    template.HTML
 	Notices    []Notice // newest first
+	Query      reconciler.ResourcesQuery
+	Resources  reconciler.Resources
 	Outcome    string
 	Failed     bool
 }
@@ -43,7 +46,7 @@ type templates map[string]*template.Template
 
 func parseTemplates() templates {
 	out := templates{}
-	for _, name := range []string{"status", "service", "pull", "outcome"} {
+	for _, name := range []string{"status", "service", "pull", "resources", "outcome"} {
 		t := template.New(name).Funcs(template.FuncMap{"rough": rough, "short": short, "first": first, "beyond": beyond})
 		out[name] = template.Must(t.ParseFS(files, "templates/layout.html", "templates/steps.html", "templates/"+name+".html")) // they are part of the program
 	}
@@ -111,6 +114,20 @@ func (p page) FirstForeign() []reconciler.ForeignView {
 
 // MoreForeign is how many FirstForeign leaves out.
 func (p page) MoreForeign() int { return max(0, len(p.Foreign)-mostForeign) }
+
+// MoreResources is how many of those that were asked for the page leaves out.
+func (p page) MoreResources() int { return p.Resources.Total - len(p.Resources.Items) }
+
+// Differs tells how a resource is not as it shall be.
+func (p page) Differs(r reconciler.ResourceView) []plan.FieldChange {
+	if string(r.Desired) == string(r.Actual) {
+		return nil
+	}
+	return plan.Fields(r.Actual, r.Desired)
+}
+
+// Says is a specification field by field.
+func (p page) Says(v resource.Value) []plan.FieldChange { return plan.Fields(nil, v) }
 
 // Waiting are the steps that a person has to agree to.
 func (p page) Waiting() []reconciler.StepView {

@@ -22,6 +22,7 @@ func (s *server) pages(mux *http.ServeMux) {
 	})
 	mux.HandleFunc("GET /services/{id}", s.service)
 	mux.HandleFunc("GET /pulls/{number}", s.pull)
+	mux.HandleFunc("GET /resources", s.resources)
 	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
 		s.outcome(w, r, http.StatusNotFound, "not found", "There is no such page.")
 	})
@@ -46,6 +47,20 @@ func (s *server) service(w http.ResponseWriter, r *http.Request) {
 	p.Touching = slices.DeleteFunc(slices.Clone(p.Steps), func(one reconciler.StepView) bool { return string(one.Service) != id })
 	p.RefusedBy = slices.DeleteFunc(slices.Clone(p.Refusals), func(one xds.Refusal) bool { return string(one.Service) != id })
 	s.write(w, http.StatusOK, "service", p)
+}
+
+const mostResources = 500 // that a page lists
+
+func (s *server) resources(w http.ResponseWriter, r *http.Request) {
+	p := s.page(r, "resources")
+	var err error
+	p.Query = resourcesOf(r, mostResources)
+	if p.Resources, err = s.Loop.Resources(r.Context(), p.Query); err != nil {
+		s.Log.Error("list resources", "error", err)
+		s.outcome(w, r, http.StatusServiceUnavailable, "resources", "They cannot be listed now: "+err.Error())
+		return
+	}
+	s.write(w, http.StatusOK, "resources", p)
 }
 
 func (s *server) pull(w http.ResponseWriter, r *http.Request) {

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/edgewright/edgewright/reconciler"
+	"github.com/edgewright/edgewright/reconciler/aws/budget"
 	"github.com/edgewright/edgewright/reconciler/xds"
 )
 
@@ -13,6 +14,7 @@ type Status struct {
 	Proxies  []xds.Node    `json:"proxies"`
 	Refusals []xds.Refusal `json:"refusals"`
 	Version  string        `json:"version"`
+	Budget   *budget.State `json:"budget,omitempty"`
 
 	Evaluated  int `json:"evaluated"` // of those being evaluated now
 	Evaluating int `json:"evaluating"`
@@ -20,6 +22,10 @@ type Status struct {
 
 func (s *server) status() Status {
 	status := Status{View: *s.Loop.View(), Proxies: s.Proxies.Nodes(), Refusals: s.Proxies.Refusals(), Version: s.Version}
+	if s.Config.Budget != nil {
+		now := s.Config.Budget()
+		status.Budget = &now
+	}
 	if s.Evaluating != nil {
 		status.Evaluated, status.Evaluating = s.Config.Evaluating()
 	}

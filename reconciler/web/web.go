@@ -16,6 +16,7 @@ import (
 
 	"github.com/edgewright/edgewright/reconciler"
 	"github.com/edgewright/edgewright/reconciler/audit"
+	"github.com/edgewright/edgewright/reconciler/aws/budget"
 	"github.com/edgewright/edgewright/reconciler/secret"
 	"github.com/edgewright/edgewright/reconciler/xds"
 )
@@ -26,6 +27,7 @@ type Loop interface {
 	Apply(context.Context, reconciler.Apply) error
 	Settle(context.Context, reconciler.Settle) (reconciler.Settled, error)
 	Freeze(context.Context, reconciler.Freeze) error
+	Resources(context.Context, reconciler.ResourcesQuery) (reconciler.Resources, error)
 	Preview(context.Context, reconciler.Preview) (reconciler.Previewed, error)
 	History(ctx context.Context, name string, limit int) ([]audit.Entry, error)
 	VerifyAudit(context.Context) error
@@ -50,6 +52,7 @@ type Config struct {
 	Name       string                 // of the repository, for the title
 	Evaluating func() (done, all int) // declarations that are being evaluated; nil: not known
 	Notices    *Notices               // what the log warned of; nil: not kept
+	Budget     func() budget.State    // of the calls to AWS; nil: not known
 	Hosts      []string               // names beside localhost under which a server on loopback is asked, as behind a proxy on the same machine
 }
 
@@ -70,6 +73,7 @@ func New(c Config) http.Handler {
 	mux.HandleFunc("POST /api/v1/apply", s.token(s.apiApply))
 	mux.HandleFunc("POST /api/v1/settle", s.token(s.apiSettle))
 	mux.HandleFunc("POST /api/v1/freeze", s.token(s.apiFreeze))
+	mux.HandleFunc("GET /api/v1/resources", s.token(s.apiResources))
 	mux.HandleFunc("GET /api/v1/history", s.token(s.apiHistory))
 	mux.HandleFunc("GET /api/v1/audit/verify", s.token(s.apiVerify))
 

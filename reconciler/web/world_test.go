@@ -16,6 +16,7 @@ import (
 
 	"github.com/edgewright/edgewright/reconciler"
 	"github.com/edgewright/edgewright/reconciler/audit"
+	"github.com/edgewright/edgewright/reconciler/aws/budget"
 	"github.com/edgewright/edgewright/reconciler/plan"
 	"github.com/edgewright/edgewright/reconciler/secret"
 	"github.com/edgewright/edgewright/reconciler/xds"
@@ -51,6 +52,12 @@ func (l *loop) Settle(_ context.Context, q reconciler.Settle) (reconciler.Settle
 	}
 	l.settled = append(l.settled, q)
 	return reconciler.Settled{Keys: make([]resource.Key, len(q.Names))}, nil
+}
+
+func (l *loop) Resources(_ context.Context, q reconciler.ResourcesQuery) (reconciler.Resources, error) {
+	key := resource.Key{Kind: resource.DNSRecord, Scope: "zone/example.com", Name: "A wiki.example.com"}
+	return reconciler.Resources{Total: 501, Items: []reconciler.ResourceView{{Key: key, Service: "wiki", State: reconciler.Approval, Why: "only reported",
+		Desired: resource.Value(`{"ttl":5}`), Actual: resource.Value(`{"ttl":60}`), Commit: "feedfacefeed", Applied: noon.Add(-time.Hour)}}}, l.err
 }
 
 func (l *loop) Freeze(context.Context, reconciler.Freeze) error { return l.err }
@@ -131,6 +138,7 @@ func everything() *reconciler.View {
 			{Key: record("A kept.example.com"), Found: noon.Add(-time.Hour), Kept: "ann"}},
 		Foreign: []reconciler.ForeignView{{Key: record("A theirs.example.com"), Service: "wiki", Fields: []plan.FieldChange{{Path: "ttl", Before: "300", After: "5"}}},
 			{Key: record("A asked.example.com"), Asked: "bob"}},
+		Calls:   []reconciler.CallView{{Intent: "i1", Scope: "zone/example.com", Steps: 3, Began: noon.Add(-4 * time.Second), State: "spreading to the name servers"}},
 		Freezes: []reconciler.FreezeView{{Name: "release", Freeze: schema.Freeze{Reason: "the release", Teams: []schema.TeamID{"jira"}}, By: "ann", Ends: noon.Add(time.Hour)}},
 	}
 }
@@ -151,7 +159,9 @@ func newWorld(t *testing.T, change ...func(*Config)) *world {
 	registry := prometheus.NewPedanticRegistry()
 	registry.MustRegister(Collector(w.loop, w.proxies))
 	w.config = Config{Loop: w.loop, Proxies: w.proxies, Token: secret.New(token), Gatherer: registry,
-		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Now: func() time.Time { return noon }, Version: "v1", Evaluating: func() (int, int) { return 128, 5000 }, Name: "acme/edge-config"}
+		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Now: func() time.Time { return noon }, Version: "v1", Budget: func() budget.State {
+			return budget.State{Rate: 5, Limit: 10, Saved: 41, People: 2, Background: 7, Actions: map[string]budget.Count{"GetChange": {Requests: 33, Throttled: 1}}}
+		}, Evaluating: func() (int, int) { return 128, 5000 }, Name: "acme/edge-config"}
 	for _, f := range change {
 		f(&w.config)
 	}
