@@ -16,7 +16,7 @@ var planted = []struct {
 	seed                     int
 	name, file, right, wrong string
 }{
-	{2, "updates have no precondition", "aws/route53/apply.go", "changes(batch.Steps, p.Upsert)", "changes(batch.Steps, true)"},
+	{2, "updates have no precondition", "aws/route53/apply.go", "changes(id, batch.Steps, p.Upsert)", "changes(id, batch.Steps, true)"},
 	{16, "what is not in the inventory is deleted too", "plan/diff.go", "if !desired && !ours {", "if false {"},
 	{1, "calls are not journalled", "apply.go", "if err := l.Books.Journal.Begin(ctx, intent); err != nil {", "if err := error(nil); err != nil {"},
 	{2, "open calls are forgotten at a start", "restore.go", "for _, intent := range open {", "for _, intent := range open[:0] {"},

@@ -123,5 +123,5 @@ func serviceKey(fleet schema.FleetID, id schema.ServiceID) resource.Key {
 }
 
 func recordKey(z schema.Zone, r dns.Record) resource.Key {
-	return resource.Key{Kind: resource.DNSRecord, Scope: resource.Scope("zone/" + z.Name), Name: fmt.Sprintf("%s %s", r.Type, r.Name)}
+	return resource.Key{Kind: resource.DNSRecord, Scope: resource.Scope("zone/" + z.Name), Name: r.KeyName()}
 }

@@ -29,13 +29,13 @@ func (p *Provider) Apply(ctx context.Context, batch plan.Batch) (plan.Outcome, e
 	if err != nil {
 		return plan.Outcome{}, err
 	}
-	changes, err := changes(batch.Steps, p.Upsert)
-	if err != nil {
-		return plan.Outcome{}, fmt.Errorf("convert batch for %s: %w", zone, err)
-	}
 	id, err := p.zoneID(ctx, zone)
 	if err != nil {
 		return plan.Outcome{}, err
+	}
+	changes, err := changes(id, batch.Steps, p.Upsert)
+	if err != nil {
+		return plan.Outcome{}, fmt.Errorf("convert batch for %s: %w", zone, err)
 	}
 	in := &sdk.ChangeResourceRecordSetsInput{HostedZoneId: aws.String(id), ChangeBatch: &types.ChangeBatch{Changes: changes}}
 	if batch.Intent != "" {
@@ -73,7 +73,7 @@ func (p *Provider) Settled(ctx context.Context, token string) (bool, error) {
 
 // changes are the elements of a batch, deletions first. With an update as DELETE of the exact old and CREATE of the new, AWS
 // itself refuses the batch if anybody changed the record since it was observed.
-func changes(steps []plan.Step, upsert bool) ([]types.Change, error) {
+func changes(zoneID string, steps []plan.Step, upsert bool) ([]types.Change, error) {
 	var deletions, additions []types.Change
 	for _, s := range steps {
 		if s.Key.Kind != resource.DNSRecord {
@@ -81,7 +81,7 @@ func changes(steps []plan.Step, upsert bool) ([]types.Change, error) {
 		}
 		swap := s.Verb == plan.Update && !upsert
 		if s.Verb == plan.Delete || swap {
-			c, err := change(types.ChangeActionDelete, s.Before)
+			c, err := change(zoneID, types.ChangeActionDelete, s.Before)
 			if err != nil {
 				return nil, err
 			}
@@ -94,7 +94,7 @@ func changes(steps []plan.Step, upsert bool) ([]types.Change, error) {
 		if s.Verb == plan.Update && upsert {
 			action = types.ChangeActionUpsert
 		}
-		c, err := change(action, s.After)
+		c, err := change(zoneID, action, s.After)
 		if err != nil {
 			return nil, err
 		}
@@ -103,12 +103,12 @@ func changes(steps []plan.Step, upsert bool) ([]types.Change, error) {
 	return append(deletions, additions...), nil
 }
 
-func change(action types.ChangeAction, v resource.Value) (types.Change, error) {
+func change(zoneID string, action types.ChangeAction, v resource.Value) (types.Change, error) {
 	r, err := recordOf(v)
 	if err != nil {
 		return types.Change{}, err
 	}
-	return types.Change{Action: action, ResourceRecordSet: recordSet(r)}, nil
+	return types.Change{Action: action, ResourceRecordSet: recordSet(zoneID, r)}, nil
 }
 
 // refusal is what AWS said about a batch that it will not take however often it is repeated.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -14,31 +15,40 @@ import (
 	"github.com/edgewright/edgewright/schema"
 )
 
-// other is the value of a name and type whose record sets are not of the simple kind that we make. It is seen, compared and shown,
-// never written.
+// other is the value of a record set of a kind that we do not make. It is seen, compared and shown, never written.
 type other struct {
-	Name  schema.Hostname `json:"name"`
-	Type  string          `json:"type"`
-	Other []special       `json:"other"` // sorted by set
+	dns.Record
+	Other string `json:"other,omitempty"` // geoproximity, cidr, traffic-policy; empty: we make such records
 }
 
-// special is one record set that is not simple.
-type special struct {
-	Routing string   `json:"routing"` // alias, weighted, latency …; several are joined by "+"
-	Set     string   `json:"set,omitempty"`
-	Target  string   `json:"target,omitempty"` // of an alias
-	TTL     int64    `json:"ttl,omitempty"`
-	Values  []string `json:"values,omitempty"`
-}
-
-// decodeName is a name as declarations say it: without the final dot, and with the wildcard that AWS writes as \052. Every other
-// escape stays, so that distinct names stay distinct.
+// decodeName is a name as declarations say it: lower case, without the final dot, and with the wildcard that AWS writes as \052.
+// Escapes of what needs none are resolved; every other stays, so that distinct names stay distinct.
 func decodeName(name string) schema.Hostname {
 	name = strings.ToLower(strings.TrimSuffix(name, "."))
 	if rest, wild := strings.CutPrefix(name, `\052.`); wild {
 		name = "*." + rest
 	}
-	return schema.Hostname(name)
+	head, rest, escaped := strings.Cut(name, `\`)
+	if !escaped {
+		return schema.Hostname(name)
+	}
+	var out strings.Builder
+	for ; escaped; head, rest, escaped = strings.Cut(rest, `\`) {
+		out.WriteString(head)
+		code, err := strconv.ParseUint(rest[:min(3, len(rest))], 8, 8)
+		if len(rest) >= 3 && err == nil && plain(byte(code)) {
+			out.WriteString(strings.ToLower(string(rune(code))))
+			rest = rest[3:]
+			continue
+		}
+		out.WriteByte('\\')
+	}
+	return schema.Hostname(out.String() + head)
+}
+
+// plain tells whether a character of a name is written as it is ("DNS domain name format").
+func plain(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_'
 }
 
 // encodeName is a name as AWS takes it.
@@ -49,43 +59,52 @@ func encodeName(name schema.Hostname) string {
 	return string(name) + "."
 }
 
-func keyOf(scope resource.Scope, name schema.Hostname, kind string) resource.Key {
-	return resource.Key{Kind: resource.DNSRecord, Scope: scope, Name: kind + " " + string(name)}
+// unmade says what makes a record set one that we do not make; empty: we do.
+func unmade(r types.ResourceRecordSet) string {
+	switch {
+	case r.GeoProximityLocation != nil:
+		return "geoproximity"
+	case r.CidrRoutingConfig != nil:
+		return "cidr"
+	case r.TrafficPolicyInstanceId != nil:
+		return "traffic-policy"
+	}
+	return ""
 }
 
-// routing says what makes a record set more than simple; empty: it is simple.
-func routing(r types.ResourceRecordSet) string {
-	var kinds []string
-	add := func(is bool, kind string) {
-		if is {
-			kinds = append(kinds, kind)
+// valueOf is the value of a record set in the zone of that id.
+func valueOf(zoneID string, r types.ResourceRecordSet) (key string, v resource.Value) {
+	record := dns.Record{
+		Name: decodeName(aws.ToString(r.Name)), Type: string(r.Type), TTL: int(aws.ToInt64(r.TTL)), Values: values(r),
+		Alias: aliasOf(zoneID, r.AliasTarget), Set: aws.ToString(r.SetIdentifier), Routing: routingOf(r), HealthCheck: aws.ToString(r.HealthCheckId),
+	}
+	return record.KeyName(), resource.ValueOf(other{Record: record, Other: unmade(r)})
+}
+
+func aliasOf(zoneID string, t *types.AliasTarget) *dns.Alias {
+	if t == nil {
+		return nil
+	}
+	a := &dns.Alias{Target: decodeName(aws.ToString(t.DNSName)), Zone: bareID(aws.ToString(t.HostedZoneId)), EvaluateHealth: t.EvaluateTargetHealth}
+	if a.Zone == zoneID {
+		a.Zone = ""
+	}
+	return a
+}
+
+func routingOf(r types.ResourceRecordSet) schema.Routing {
+	routing := schema.Routing{
+		Region: string(r.Region), Failover: schema.Failover(strings.ToLower(string(r.Failover))), MultiValue: aws.ToBool(r.MultiValueAnswer),
+	}
+	if r.Weight != nil {
+		routing.Weight = aws.Int(int(*r.Weight))
+	}
+	if g := r.GeoLocation; g != nil {
+		routing.Geolocation = &schema.Geolocation{
+			Continent: aws.ToString(g.ContinentCode), Country: aws.ToString(g.CountryCode), Subdivision: aws.ToString(g.SubdivisionCode),
 		}
 	}
-	add(r.AliasTarget != nil, "alias")
-	add(r.Weight != nil, "weighted")
-	add(r.Region != "", "latency")
-	add(r.Failover != "", "failover")
-	add(r.GeoLocation != nil, "geolocation")
-	add(r.GeoProximityLocation != nil, "geoproximity")
-	add(r.CidrRoutingConfig != nil, "cidr")
-	add(r.MultiValueAnswer != nil, "multivalue")
-	add(r.HealthCheckId != nil, "health-checked")
-	add(r.TrafficPolicyInstanceId != nil, "traffic-policy")
-	add(r.SetIdentifier != nil && len(kinds) == 0, "routed")
-	return strings.Join(kinds, "+")
-}
-
-// valueOf is the value of a simple record set.
-func valueOf(r types.ResourceRecordSet) resource.Value {
-	return resource.ValueOf(dns.Record{Name: decodeName(aws.ToString(r.Name)), Type: string(r.Type), TTL: int(aws.ToInt64(r.TTL)), Values: values(r)})
-}
-
-func specialOf(r types.ResourceRecordSet) special {
-	s := special{Routing: routing(r), Set: aws.ToString(r.SetIdentifier), TTL: aws.ToInt64(r.TTL), Values: values(r)}
-	if r.AliasTarget != nil {
-		s.Target = aws.ToString(r.AliasTarget.DNSName)
-	}
-	return s
+	return routing
 }
 
 func values(r types.ResourceRecordSet) []string {
@@ -97,26 +116,68 @@ func values(r types.ResourceRecordSet) []string {
 	return all
 }
 
-// recordOf reads the value of a simple record.
+// recordOf reads the value of a record of a kind that we make.
 func recordOf(v resource.Value) (dns.Record, error) {
-	var r struct {
-		dns.Record
-		Other []special `json:"other"`
+	r, err := otherOf(v)
+	if err != nil {
+		return dns.Record{}, err
 	}
-	if err := json.Unmarshal(v, &r); err != nil {
-		return dns.Record{}, fmt.Errorf("read record: %w", err)
-	}
-	if len(r.Other) > 0 {
-		return dns.Record{}, fmt.Errorf("%s %s is %s, not a simple record", r.Type, r.Name, r.Other[0].Routing)
+	if r.Other != "" {
+		return dns.Record{}, fmt.Errorf("%s %s is of the kind %s, which edgewright does not make", r.Type, r.Name, r.Other)
 	}
 	return r.Record, nil
 }
 
-// recordSet is a record as AWS takes it.
-func recordSet(r dns.Record) *types.ResourceRecordSet {
-	set := &types.ResourceRecordSet{Name: aws.String(encodeName(r.Name)), Type: types.RRType(r.Type), TTL: aws.Int64(int64(r.TTL))}
+func otherOf(v resource.Value) (other, error) {
+	var r other
+	if err := json.Unmarshal(v, &r); err != nil {
+		return other{}, fmt.Errorf("read record: %w", err)
+	}
+	return r, nil
+}
+
+// recordSet is a record as AWS takes it, in the zone of that id.
+func recordSet(zoneID string, r dns.Record) *types.ResourceRecordSet {
+	set := &types.ResourceRecordSet{Name: aws.String(encodeName(r.Name)), Type: types.RRType(r.Type)}
 	for _, v := range r.Values {
 		set.ResourceRecords = append(set.ResourceRecords, types.ResourceRecord{Value: aws.String(v)})
 	}
+	if a := r.Alias; a != nil {
+		target := &types.AliasTarget{DNSName: aws.String(encodeName(a.Target)), HostedZoneId: aws.String(a.Zone), EvaluateTargetHealth: a.EvaluateHealth}
+		if a.Zone == "" {
+			target.HostedZoneId = aws.String(zoneID)
+		}
+		set.AliasTarget = target
+	} else {
+		set.TTL = aws.Int64(int64(r.TTL))
+	}
+	if r.Set != "" {
+		set.SetIdentifier = aws.String(r.Set)
+	}
+	if r.HealthCheck != "" {
+		set.HealthCheckId = aws.String(r.HealthCheck)
+	}
+	route(set, r.Routing)
 	return set
+}
+
+func route(set *types.ResourceRecordSet, r schema.Routing) {
+	set.Region = types.ResourceRecordSetRegion(r.Region)
+	set.Failover = types.ResourceRecordSetFailover(strings.ToUpper(string(r.Failover)))
+	if r.Weight != nil {
+		set.Weight = aws.Int64(int64(*r.Weight))
+	}
+	if r.MultiValue {
+		set.MultiValueAnswer = aws.Bool(true)
+	}
+	if g := r.Geolocation; g != nil {
+		set.GeoLocation = &types.GeoLocation{ContinentCode: optional(g.Continent), CountryCode: optional(g.Country), SubdivisionCode: optional(g.Subdivision)}
+	}
+}
+
+func optional(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
 }

@@ -1,7 +1,6 @@
 package route53
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,7 +13,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/route53/types"
 
 	"github.com/edgewright/edgewright/reconciler/plan"
-	"github.com/edgewright/edgewright/render/dns"
 	"github.com/edgewright/edgewright/render/resource"
 	"github.com/edgewright/edgewright/schema"
 )
@@ -42,7 +40,7 @@ func (p *Provider) Observe(ctx context.Context, scope resource.Scope) (plan.Snap
 		return plan.Snapshot{}, fmt.Errorf("list records of %s: %w", zone, err)
 	}
 	p.noteListed(scope)
-	s := plan.Snapshot{Scope: scope, Taken: taken, Resources: resources(scope, sets)}
+	s := plan.Snapshot{Scope: scope, Taken: taken, Resources: resources(scope, id, sets)}
 	p.mu.Lock()
 	mark := p.mark
 	p.mu.Unlock()
@@ -84,31 +82,19 @@ func (p *Provider) page(ctx context.Context, in *sdk.ListResourceRecordSetsInput
 	return p.api.ListResourceRecordSets(ctx, in)
 }
 
-// resources are the records by key. All record sets of one name and type that are not simple share a key.
-func resources(scope resource.Scope, sets []types.ResourceRecordSet) map[resource.Key]resource.Value {
-	simple := make(map[resource.Key]resource.Value, len(sets))
-	others := map[resource.Key]other{}
+// resources are the records by key.
+func resources(scope resource.Scope, zoneID string, sets []types.ResourceRecordSet) map[resource.Key]resource.Value {
+	all := make(map[resource.Key]resource.Value, len(sets))
 	for _, r := range sets {
-		name, kind := decodeName(aws.ToString(r.Name)), string(r.Type)
-		key := keyOf(scope, name, kind)
-		if routing(r) == "" {
-			simple[key] = valueOf(r)
-			continue
-		}
-		o := others[key]
-		o.Name, o.Type, o.Other = name, kind, append(o.Other, specialOf(r))
-		others[key] = o
+		name, value := valueOf(zoneID, r)
+		all[resource.Key{Kind: resource.DNSRecord, Scope: scope, Name: name}] = value
 	}
-	for key, o := range others {
-		slices.SortFunc(o.Other, func(a, b special) int { return cmp.Compare(a.Set, b.Set) })
-		simple[key] = resource.ValueOf(o)
-	}
-	return simple
+	return all
 }
 
 // marked reads the zone's marker: whether it is ours, or else what it says.
 func marked(s plan.Snapshot, zone schema.Hostname, mark string) (ours bool, foreign string) {
-	v, there := s.Resources[keyOf(s.Scope, dns.MarkerPrefix+zone, "TXT")]
+	v, there := s.Resources[resource.Key{Kind: resource.DNSRecord, Scope: s.Scope, Name: markerName(zone)}]
 	if !there {
 		return false, ""
 	}

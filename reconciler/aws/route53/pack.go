@@ -60,8 +60,8 @@ func Pack(steps []plan.Step, upsert bool) []plan.Batch {
 }
 
 func compareSteps(a, b plan.Step) int {
-	_, aName := splitKey(a.Key)
-	_, bName := splitKey(b.Key)
+	_, aName, _ := splitKey(a.Key)
+	_, bName, _ := splitKey(b.Key)
 	return cmp.Or(
 		cmp.Compare(a.Key.Scope, b.Key.Scope),
 		-compareBool(isMarker(a.Key), isMarker(b.Key)),
@@ -82,20 +82,25 @@ func compareBool(a, b bool) int {
 }
 
 func sameName(a, b plan.Step) bool {
-	_, aName := splitKey(a.Key)
-	_, bName := splitKey(b.Key)
+	_, aName, _ := splitKey(a.Key)
+	_, bName, _ := splitKey(b.Key)
 	return a.Key.Scope == b.Key.Scope && aName == bName
 }
 
-// splitKey is a record key's type and name.
-func splitKey(k resource.Key) (kind string, name schema.Hostname) {
-	kind, host, _ := strings.Cut(k.Name, " ")
-	return kind, schema.Hostname(host)
+// splitKey is a record key's type, name and set.
+func splitKey(k resource.Key) (kind string, name schema.Hostname, set string) {
+	kind, rest, _ := strings.Cut(k.Name, " ")
+	host, set, _ := strings.Cut(rest, " ")
+	return kind, schema.Hostname(host), set
+}
+
+// markerName is a zone's marker in the name of a key.
+func markerName(zone schema.Hostname) string {
+	return dns.Record{Type: "TXT", Name: dns.MarkerPrefix + zone}.KeyName()
 }
 
 func isMarker(k resource.Key) bool {
-	zone := strings.TrimPrefix(string(k.Scope), "zone/")
-	return k.Name == "TXT "+dns.MarkerPrefix+zone
+	return k.Name == markerName(schema.Hostname(strings.TrimPrefix(string(k.Scope), "zone/")))
 }
 
 // weigh is what a step takes of a call: both sides of a swap, and an UPSERT twice.

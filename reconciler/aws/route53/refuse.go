@@ -2,20 +2,19 @@ package route53
 
 import (
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 
 	"github.com/edgewright/edgewright/reconciler/plan"
 	"github.com/edgewright/edgewright/render/dns"
-	"github.com/edgewright/edgewright/render/resource"
 	"github.com/edgewright/edgewright/schema"
+	"github.com/edgewright/edgewright/schema/rdata"
 )
 
 const (
-	maxValues = 400  // records in a record set
-	maxText   = 4000 // characters of a TXT value
+	maxValues = 400 // records in a record set
 	maxTTL    = 1<<31 - 1
+	maxSet    = 128 // characters of a set identifier
 )
 
 // Refuse names the steps that AWS would refuse, as far as the zone's content and the steps themselves tell. One refused change makes
@@ -25,12 +24,12 @@ func Refuse(snapshot plan.Snapshot, steps []plan.Step) []plan.Clash {
 	if err != nil {
 		return nil
 	}
-	names := typesAfter(snapshot, steps)
+	after := contentAfter(snapshot, steps)
 	var refused []plan.Clash
 	for _, s := range steps {
 		why, unblock := refuseStep(zone, s)
 		if why == "" && s.Verb != plan.Delete {
-			why, unblock = refuseBeside(zone, s, names)
+			why, unblock = refuseBeside(zone, s, after)
 		}
 		if why != "" {
 			refused = append(refused, plan.Clash{Key: s.Key, Service: s.Service, Origin: s.Origin, Message: why, Unblock: unblock})
@@ -40,31 +39,12 @@ func Refuse(snapshot plan.Snapshot, steps []plan.Step) []plan.Clash {
 	return refused
 }
 
-// typesAfter are the types that each name will have.
-func typesAfter(snapshot plan.Snapshot, steps []plan.Step) map[schema.Hostname]map[string]bool {
-	names := map[schema.Hostname]map[string]bool{}
-	set := func(k resource.Key, there bool) {
-		kind, name := splitKey(k)
-		if names[name] == nil {
-			names[name] = map[string]bool{}
-		}
-		names[name][kind] = there
-	}
-	for key := range snapshot.Resources {
-		set(key, true)
-	}
-	for _, s := range steps {
-		set(s.Key, s.Verb != plan.Delete)
-	}
-	return names
-}
-
 // refuseStep looks at the step alone.
 func refuseStep(zone schema.Hostname, s plan.Step) (why, unblock string) {
-	kind, name := splitKey(s.Key)
+	kind, name, _ := splitKey(s.Key)
 	if s.Verb != plan.Create {
 		if _, err := recordOf(s.Before); err != nil {
-			return fmt.Sprintf("somebody else has changed it: %s", err), "remove it there, or make it a simple record again"
+			return fmt.Sprintf("somebody else has changed it: %s", err), "remove it there"
 		}
 		if name == zone && (kind == "NS" || kind == "SOA") && s.Verb == plan.Delete {
 			return fmt.Sprintf("%s cannot be without its %s record", zone, kind), "let it be"
@@ -75,13 +55,19 @@ func refuseStep(zone schema.Hostname, s plan.Step) (why, unblock string) {
 	}
 	r, err := recordOf(s.After)
 	if err != nil {
-		return err.Error(), "declare a simple record"
+		return err.Error(), "declare another kind of record"
 	}
-	if r.Name != name || r.Type != kind {
-		return fmt.Sprintf("the record %s %s does not belong to the key %s", r.Type, r.Name, s.Key.Name), "this is a fault of edgewright: report it"
+	if r.KeyName() != s.Key.Name {
+		return fmt.Sprintf("the record %s does not belong to the key %s", r.KeyName(), s.Key.Name), "this is a fault of edgewright: report it"
 	}
 	if why := refuseName(zone, name); why != "" {
 		return why, "declare a name inside the zone, at most 63 characters between two dots"
+	}
+	if why := refuseRouting(r); why != "" {
+		return fmt.Sprintf("%s %s: %s", r.Type, r.Name, why), "correct how the record is routed"
+	}
+	if r.Alias != nil {
+		return refuseAlias(r)
 	}
 	if why := refuseValues(r); why != "" {
 		return why, "correct the record's values"
@@ -107,12 +93,52 @@ func refuseName(zone, name schema.Hostname) string {
 	return ""
 }
 
+// refuseRouting looks at how one record set is routed.
+func refuseRouting(r dns.Record) string {
+	policies := r.Policies()
+	switch {
+	case len(policies) > 1:
+		return "it is " + strings.Join(policies, " and ") + " at once"
+	case len(policies) == 1 && r.Set == "":
+		return fmt.Sprintf("it is %s and has no set identifier", policies[0])
+	case len(policies) == 0 && r.Set != "":
+		return fmt.Sprintf("the set %s is not routed", r.Set)
+	case len(policies) == 0 && r.HealthCheck != "":
+		return "a simple record has no health check"
+	case len(r.Set) > maxSet:
+		return fmt.Sprintf("its set identifier is longer than %d characters", maxSet)
+	case r.Weight != nil && (*r.Weight < 0 || *r.Weight > 255):
+		return fmt.Sprintf("a weight of %d is not between 0 and 255", *r.Weight)
+	case r.MultiValue && (r.Type == "CNAME" || r.Type == "NS"):
+		return fmt.Sprintf("a %s record cannot be multivalue", r.Type)
+	case r.MultiValue && r.Alias != nil:
+		return "a multivalue record cannot be an alias"
+	case r.Failover == schema.Primary && r.Alias == nil && r.HealthCheck == "":
+		return "the primary of a failover needs a health check"
+	}
+	return ""
+}
+
+func refuseAlias(r dns.Record) (why, unblock string) {
+	switch {
+	case len(r.Values) > 0 || r.TTL != 0:
+		return fmt.Sprintf("%s %s is an alias and has values or a time to live", r.Type, r.Name), "keep one of the two"
+	case r.Type == "NS" || r.Type == "SOA":
+		return fmt.Sprintf("%s %s cannot be an alias", r.Type, r.Name), "write the name servers"
+	case r.Alias.Target == r.Name && r.Alias.Zone == "":
+		return fmt.Sprintf("%s %s is an alias of itself", r.Type, r.Name), "point it at another name"
+	}
+	return "", ""
+}
+
 func refuseValues(r dns.Record) string {
 	switch {
 	case len(r.Values) == 0:
 		return fmt.Sprintf("%s %s has no value", r.Type, r.Name)
 	case len(r.Values) > maxValues:
 		return fmt.Sprintf("%s %s has %d values, more than %d", r.Type, r.Name, len(r.Values), maxValues)
+	case r.Type == "CNAME" && len(r.Values) > 1:
+		return fmt.Sprintf("CNAME %s has %d values, want one", r.Name, len(r.Values))
 	case r.TTL < 0 || r.TTL > maxTTL:
 		return fmt.Sprintf("%s %s has a time to live of %d seconds", r.Type, r.Name, r.TTL)
 	}
@@ -124,7 +150,7 @@ func refuseValues(r dns.Record) string {
 		}
 		seen[v] = true
 		characters += len(v)
-		if why := refuseValue(r.Type, v); why != "" {
+		if why := rdata.Wrong(r.Type, v); why != "" {
 			return fmt.Sprintf("%s %s: %s", r.Type, r.Name, why)
 		}
 	}
@@ -132,69 +158,4 @@ func refuseValues(r dns.Record) string {
 		return fmt.Sprintf("the values of %s %s have %d characters, too many to be changed in one call", r.Type, r.Name, characters)
 	}
 	return ""
-}
-
-func refuseValue(kind, v string) string {
-	switch kind {
-	case "A":
-		if addr, err := netip.ParseAddr(v); err != nil || !addr.Is4() {
-			return fmt.Sprintf("%q is not an IPv4 address", v)
-		}
-	case "AAAA":
-		if addr, err := netip.ParseAddr(v); err != nil || !addr.Is6() || addr.Zone() != "" {
-			return fmt.Sprintf("%q is not an IPv6 address", v)
-		}
-	case "TXT":
-		return refuseText(v)
-	}
-	return ""
-}
-
-// refuseText checks the presentation form: strings in double quotes, at most 255 characters each, divided by spaces.
-func refuseText(v string) string {
-	if len(v) > maxText {
-		return fmt.Sprintf("a text of %d characters is longer than %d", len(v), maxText)
-	}
-	quoted, length, strings := false, 0, 0
-	for i := 0; i < len(v); i++ {
-		switch c := v[i]; {
-		case c == '"':
-			quoted, length = !quoted, 0
-			if quoted {
-				strings++
-			}
-		case !quoted && c != ' ':
-			return fmt.Sprintf("%q is not in double quotes", v)
-		case quoted:
-			if c == '\\' {
-				i++
-			}
-			if length++; length > 255 {
-				return "a text has a string of more than 255 characters"
-			}
-		}
-	}
-	if quoted || strings == 0 {
-		return fmt.Sprintf("%q is not in double quotes", v)
-	}
-	return ""
-}
-
-// refuseBeside looks at the step with everything else in the zone: a CNAME stands alone and not at the apex.
-func refuseBeside(zone schema.Hostname, s plan.Step, names map[schema.Hostname]map[string]bool) (why, unblock string) {
-	kind, name := splitKey(s.Key)
-	if kind == "CNAME" && name == zone {
-		return fmt.Sprintf("%s is the zone itself and cannot be a CNAME", name), "point it at addresses"
-	}
-	var beside []string
-	for other, there := range names[name] {
-		if there && other != kind && (kind == "CNAME" || other == "CNAME") {
-			beside = append(beside, other)
-		}
-	}
-	if len(beside) == 0 {
-		return "", ""
-	}
-	slices.Sort(beside)
-	return fmt.Sprintf("%s cannot have a %s record beside its %s", name, kind, strings.Join(beside, ", ")), "remove one of them, or declare another name"
 }
