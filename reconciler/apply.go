@@ -29,11 +29,11 @@ func (l *loop) startCalls(ctx context.Context, now time.Time) error {
 		if z == nil || z.snapshot == nil || l.calling(scope) {
 			continue
 		}
-		steps := ready[scope]
+		batch := l.Provider.Pack(ready[scope])[0]
 		if z.limit > 0 {
-			steps = steps[:min(z.limit, len(steps))]
+			batch.Steps = wholeNames(batch.Steps, z.limit)
 		}
-		if err := l.start(ctx, l.Provider.Pack(steps)[0], now); err != nil {
+		if err := l.start(ctx, batch, now); err != nil {
 			return err
 		}
 	}
@@ -110,13 +110,13 @@ func (l *loop) taken(ctx context.Context, f flight, outcome plan.Outcome) {
 }
 
 // refused notes that AWS refused a whole batch. A batch of several is halved, so that the one that is at fault is found and the
-// others go through; a single step waits longer each time.
+// others go through; what is about one name waits longer each time.
 func (l *loop) refused(ctx context.Context, f flight, outcome plan.Outcome) {
 	now := l.Now()
 	z := l.zone(f.intent.Scope)
 	l.Log.Error("call refused", "scope", f.intent.Scope, "intent", f.intent.ID, "why", outcome.Refused)
 	l.Metrics.Failures.WithLabelValues("call").Inc()
-	if n := len(f.intent.Steps); n > 1 {
+	if n := len(f.intent.Steps); !oneName(f.intent.Steps) {
 		z.limit = n / 2
 	} else {
 		for _, s := range f.intent.Steps {

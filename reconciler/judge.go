@@ -20,6 +20,7 @@ func (l *loop) judge(now time.Time) {
 		l.status[s.Key] = l.judgeStep(s, now, vetoed, refused)
 	}
 	l.keepNamesTogether(steps)
+	l.keepSwapsTogether(steps)
 }
 
 func (l *loop) judgeStep(s plan.Step, now time.Time, vetoed map[string]plan.Veto, refused map[resource.Key]plan.Clash) Status {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/edgewright/edgewright/reconciler/plan"
+	"github.com/edgewright/edgewright/render"
 	"github.com/edgewright/edgewright/render/resource"
 )
 
@@ -76,7 +77,7 @@ func (l *loop) takeObserved(ctx context.Context, o observed) {
 // marked tells whether a zone's mark is the one that we made, maybe under another name of this edge.
 func (l *loop) marked(s plan.Snapshot) bool {
 	for key, e := range l.owned {
-		if key.Scope == s.Scope && e.Service == "" && e.Spec != nil && bytes.Equal(s.Resources[key], e.Spec) {
+		if key.Scope == s.Scope && render.IsMark(key) && e.Spec != nil && bytes.Equal(s.Resources[key], e.Spec) {
 			return true
 		}
 	}

@@ -57,7 +57,7 @@ func (l *loop) notReplaced(s plan.Step) string {
 		for _, scope := range sortedKeys(l.zones) {
 			for _, kind := range addressTypes {
 				key := recordKey(scope, kind, host)
-				if _, desired := l.desired[key]; !desired {
+				if _, desired := l.desired[key]; !desired || rivals(s, l.steps[key]) {
 					continue
 				}
 				if z := l.zones[scope]; z.snapshot == nil || z.snapshot.Resources[key] == nil {

@@ -6,6 +6,7 @@ package render
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/edgewright/edgewright/render/dns"
 	"github.com/edgewright/edgewright/render/envoy"
@@ -62,6 +63,9 @@ func Platform(p schema.Platform) ([]resource.Resource, error) {
 
 // Mark is the value of the marker record in each zone that says that records in it may be ours.
 func Mark(p schema.Platform) string { return dns.Marker(schema.Zone{}, p.Name).Values[0] }
+
+// IsMark tells whether a key is that of a zone's marker.
+func IsMark(key resource.Key) bool { return strings.HasPrefix(key.Name, "TXT "+dns.MarkerPrefix) }
 
 // Service is what one service asks for: its unit in the fleet, and address records for its host names. A record needs the unit,
 // so that no name is published before something answers for it, and the mark of its zone.
