@@ -138,22 +138,41 @@ func (l *loop) declare(p schema.Platform) {
 	l.Provider.Declare(render.Mark(p), zones)
 }
 
-// replace swaps the resources of services. All old ones go first: a name may move from one service to another.
+// replace swaps the resources of services.
 func (l *loop) replace(next map[schema.ServiceID][]resource.Resource) {
+	for key := range l.lay(l.desired, next) {
+		l.dirty[key] = true
+	}
+	for id, resources := range next {
+		delete(l.byService, id)
+		for _, res := range resources {
+			l.byService[id] = append(l.byService[id], res.Key)
+		}
+	}
+}
+
+// lay puts resources that were rendered anew into a set, and names the keys in which it can differ. All old ones go first: a name may
+// move from one service to another. A record of the platform stands back where a service holds the name: that is a problem, told to the
+// service, and must not lead its users elsewhere.
+func (l *loop) lay(desired resource.Set, next map[schema.ServiceID][]resource.Resource) map[resource.Key]bool {
+	touched := map[resource.Key]bool{}
 	for id := range next {
 		for _, key := range l.byService[id] {
-			delete(l.desired, key)
-			l.dirty[key] = true
+			if desired[key].Service == id {
+				delete(desired, key)
+			}
+			touched[key] = true
 		}
-		delete(l.byService, id)
 	}
 	for _, id := range sortedKeys(next) {
 		for _, res := range next[id] {
-			l.desired[res.Key] = res
-			l.byService[id] = append(l.byService[id], res.Key)
-			l.dirty[res.Key] = true
+			touched[res.Key] = true
+			if other, taken := desired[res.Key]; !taken || id != "" || other.Service == "" {
+				desired[res.Key] = res
+			}
 		}
 	}
+	return touched
 }
 
 // rememberGood stores the declarations that took effect, so that a later problem holds a service at them, also after a restart. It

@@ -46,7 +46,7 @@ func (l *loop) render(edge schema.Edge, h held) (map[schema.ServiceID][]resource
 	rendered := map[schema.ServiceID][]resource.Resource{}
 	var problems []schema.Problem
 	all := !l.edge.Platform.Same(edge.Platform) || !l.loaded
-	if all {
+	if all || len(edge.Platform.Records) > 0 { // a service may have let go a name that one of these waits for
 		resources, err := render.Platform(edge.Platform)
 		if err != nil {
 			problems = append(problems, platformProblem(edge.Platform, "", "it cannot be rendered: "+err.Error()))

@@ -190,19 +190,8 @@ func (l *loop) planPull(p *pull) bool {
 
 // overlay is what is desired once these are rendered anew, and the keys in which that can differ from now.
 func (l *loop) overlay(rendered map[schema.ServiceID][]resource.Resource) (resource.Set, []resource.Key) {
-	desired, touched := maps.Clone(l.desired), map[resource.Key]bool{}
-	for id := range rendered {
-		for _, key := range l.byService[id] {
-			delete(desired, key)
-			touched[key] = true
-		}
-	}
-	for _, resources := range rendered {
-		for _, res := range resources {
-			desired[res.Key] = res
-			touched[res.Key] = true
-		}
-	}
+	desired := maps.Clone(l.desired)
+	touched := l.lay(desired, rendered)
 	return desired, slices.SortedFunc(maps.Keys(touched), resource.Key.Compare)
 }
 

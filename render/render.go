@@ -36,7 +36,7 @@ func Edge(e schema.Edge) (resource.Set, error) {
 	return set, nil
 }
 
-// Platform is what exists without any service: each fleet, and the marker of each zone.
+// Platform is what exists without any service: each fleet, the marker of each zone, and the platform's own records.
 func Platform(p schema.Platform) ([]resource.Resource, error) {
 	var out []resource.Resource
 	for _, f := range p.Fleets {
@@ -57,6 +57,11 @@ func Platform(p schema.Platform) ([]resource.Resource, error) {
 			Spec:   resource.ValueOf(marker),
 		})
 	}
+	records, err := platformRecords(p)
+	if err != nil {
+		return nil, err
+	}
+	out = append(out, records...)
 	slices.SortFunc(out, func(a, b resource.Resource) int { return a.Key.Compare(b.Key) })
 	return out, nil
 }

@@ -12,11 +12,16 @@ var (
 	routeCUE []byte
 	//go:embed platform.cue
 	platformCUE []byte
+	//go:embed record.cue
+	recordCUE []byte
 	//go:embed freeze.cue
 	freezeCUE []byte
 )
 
 // CUE is the schema as CUE files by name, of package schema.
 func CUE() map[string][]byte {
-	return map[string][]byte{"service.cue": serviceCUE, "backend.cue": backendCUE, "route.cue": routeCUE, "platform.cue": platformCUE, "freeze.cue": freezeCUE}
+	return map[string][]byte{
+		"service.cue": serviceCUE, "backend.cue": backendCUE, "route.cue": routeCUE, "platform.cue": platformCUE, "freeze.cue": freezeCUE,
+		"record.cue": recordCUE,
+	}
 }

@@ -14,6 +14,8 @@ type Platform struct {
 	Fleets []Fleet `json:"fleets"`
 	Zones  []Zone  `json:"zones"`
 
+	Records []Record `json:"records,omitempty"` // sorted by name and type
+
 	Defaults   DefaultsOf             `json:"defaults,omitzero"`
 	Protected  map[Hostname]Protected `json:"protected,omitempty"`
 	Approvers  []TeamID               `json:"approvers,omitempty"`
@@ -116,6 +118,27 @@ func (p Platform) ZoneFor(host Hostname, e Exposure) (Zone, bool) {
 		}
 	}
 	return best, best.Name != ""
+}
+
+// ZoneOf is the longest zone that covers a name, of whichever exposure.
+func (p Platform) ZoneOf(name Hostname) (Zone, bool) {
+	var best Zone
+	for _, z := range p.Zones {
+		if name.Within(z.Name) && len(z.Name) > len(best.Name) {
+			best = z
+		}
+	}
+	return best, best.Name != ""
+}
+
+// RecordsAt are the platform's own records of a name.
+func (p Platform) RecordsAt(name Hostname) []Record {
+	first, _ := slices.BinarySearchFunc(p.Records, name, func(r Record, n Hostname) int { return cmp.Compare(r.Name, n) })
+	last := first
+	for last < len(p.Records) && p.Records[last].Name == name {
+		last++
+	}
+	return p.Records[first:last]
 }
 
 // Within tells whether the name is the domain itself or lies below it.

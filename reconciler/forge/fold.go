@@ -56,15 +56,16 @@ func shortName(k resource.Key) (group, name string) {
 	if k.Kind != resource.DNSRecord {
 		return noun(k.Kind) + "s in " + string(k.Scope), name
 	}
-	kind, host, ok := strings.Cut(clean(k.Name, longest), " ")
+	kind, rest, ok := strings.Cut(clean(k.Name, longest), " ")
 	if !ok {
 		return "records in " + string(k.Scope), name
 	}
+	host, set, _ := strings.Cut(rest, " ")
 	zone := strings.TrimPrefix(string(k.Scope), "zone/")
 	if label, inside := strings.CutSuffix(host, "."+zone); inside && label != "" {
 		host = label
 	}
-	return kind + " records in " + string(k.Scope), strings.ReplaceAll(host, " ", "_")
+	return kind + " records in " + string(k.Scope), strings.ReplaceAll(strings.TrimSpace(host+" "+set), " ", "_")
 }
 
 // writeDiffs folds the diffs away, riskiest first: each in full while there is room, then by name, then by number.

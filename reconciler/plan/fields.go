@@ -35,12 +35,12 @@ func (c FieldChange) String() string {
 const ContentOnly = "rendered content"
 
 // Fields are the fields in which a step's after differs from its before. The content hash of a service is left out where its
-// declaration says more, and so are the name and the type of a record, which its key says.
+// declaration says more, and so are name, type and set of a record, which its key says.
 func (s Step) Fields() []FieldChange {
 	changes := Fields(s.Before, s.After)
 	switch s.Key.Kind {
 	case resource.DNSRecord:
-		return slices.DeleteFunc(changes, func(c FieldChange) bool { return c.Path == "name" || c.Path == "type" })
+		return slices.DeleteFunc(changes, func(c FieldChange) bool { return slices.Contains([]string{"name", "type", "set"}, c.Path) })
 	case resource.EnvoyService:
 	default:
 		return changes

@@ -35,6 +35,8 @@ func (p *partial) add(part schema.Platform, source schema.Source) {
 	w.Teams = merge(w.Teams, part.Teams, func(t schema.Team) schema.TeamID { return t.ID })
 	w.Fleets = merge(w.Fleets, part.Fleets, func(f schema.Fleet) schema.FleetID { return f.ID })
 	w.Zones = merge(w.Zones, part.Zones, func(z schema.Zone) schema.Hostname { return z.Name })
+	w.Records = append(w.Records, part.Records...)
+	slices.SortStableFunc(w.Records, func(a, b schema.Record) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Type, b.Type)) })
 	w.Protected, w.Rules, w.Deprecated = join(w.Protected, part.Protected), join(w.Rules, part.Rules), join(w.Deprecated, part.Deprecated)
 	w.Freezes = join(w.Freezes, part.Freezes)
 	d := &w.Defaults
@@ -64,6 +66,9 @@ func names(part schema.Platform) []string {
 	}
 	for _, z := range part.Zones {
 		all = append(all, "zones."+string(z.Name))
+	}
+	for _, r := range part.Records {
+		all = append(all, r.Path())
 	}
 	d := part.Defaults
 	return slices.Concat(all, keyed("protected.", part.Protected), keyed("rules.", part.Rules), keyed("deprecated.", part.Deprecated), keyed("freezes.", part.Freezes),

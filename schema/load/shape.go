@@ -57,6 +57,8 @@ func platformFrom(tree map[string]any, source schema.Source, faulty bool) (schem
 		}
 		tree[field] = s.keyed(field, key, group, check)
 	}
+	records, _ := tree["records"].(map[string]any)
+	tree["records"] = s.records(records)
 	s.defaults(tree["defaults"])
 	for _, field := range sortedKeys(tree["deprecated"]) {
 		deprecation, _ := tree["deprecated"].(map[string]any)[field].(map[string]any)

@@ -32,6 +32,7 @@ func (j *judgement) checkHosts() {
 			j.checkZone(at, h)
 		}
 		j.checkProtected(at, h)
+		j.checkRecords(at, h)
 		for _, other := range j.holders(h) {
 			if other.ID != s.ID && !j.usurps(j.look(other), h) {
 				j.problem("host/duplicate", at, fmt.Sprintf("%s is also claimed by service %s of team %s", h, other.ID, j.look(other).Owner.Team),

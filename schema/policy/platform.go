@@ -39,6 +39,7 @@ func (j *judgement) judgePlatform() {
 			j.problem("platform/rule", "rules."+string(code), fmt.Sprintf("%s is no rule that can be a warning or switched off", code), meant(code, Waivable, "those that can be are "+join(Waivable)))
 		}
 	}
+	j.judgeRecords()
 	j.judgeDefaults(p.Defaults)
 	for _, name := range slices.Sorted(maps.Keys(p.Freezes)) {
 		j.judgeFreeze("freezes."+name, p.Freezes[name])
