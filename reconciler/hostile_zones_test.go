@@ -33,6 +33,7 @@ func TestHostileMarkRemovedByHand(t *testing.T) {
 	b.converged()
 	b.world.Put(b.zones["acme.example"], world.Simple("TXT", "_edgewright.acme.example.", 30, `"heritage=edgewright,edge=acme"`))
 	b.repository.commit(with(b.tree(), nextFile, declared("next", "edge", "public", "next.trello.acme.example")))
+	b.until("the mark is seen to be changed", func() bool { return len(b.View().Drifts) == 1 })
 	b.quiet()
 	for _, r := range b.world.Records(b.zones["acme.example"]) {
 		if r.Type == "TXT" && *r.TTL != 300 {
