@@ -2,7 +2,9 @@ package reconciler
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"slices"
 	"time"
 
 	"github.com/edgewright/edgewright/reconciler/plan"
@@ -18,29 +20,58 @@ const lateness = 16 * time.Minute
 // by the journal. A call of which nothing is seen is not waited for any more; but it stays in the journal for a while, as the request
 // may still be on its way, or the listing be from before it.
 func (l *loop) resolve(ctx context.Context, scope resource.Scope, started time.Time) {
-	seen := map[string][]plan.Step{} // all are judged before one is settled, as that changes what is known of the others
-	for id, f := range l.flights {
+	var doubts []flight
+	for _, f := range l.flights {
 		if f.intent.Scope == scope && f.doubt && !started.Before(f.started) {
-			seen[id] = l.seenOf(f)
+			doubts = append(doubts, f)
 		}
 	}
-	for _, id := range sortedKeys(seen) {
-		f, seen := l.flights[id], seen[id]
-		if len(seen) > 0 {
-			l.Log.Info("a call whose answer was lost had been taken", "scope", scope, "intent", id, "steps", len(f.intent.Steps), "seen", len(seen))
-			l.finish(ctx, f, seen, plan.Outcome{})
+	for _, j := range l.judgeDoubts(doubts) {
+		f := j.flight
+		if len(j.seen) > 0 {
+			l.Log.Info("a call whose answer was lost had been taken", "scope", scope, "intent", f.intent.ID, "steps", len(f.intent.Steps), "seen", len(j.seen))
+			l.finish(ctx, f, j.seen, plan.Outcome{})
 			continue
 		}
 		switch now := l.Now(); {
+		case j.told:
+			l.abandon(ctx, f, "no answer came, and what is there is told of a later call")
 		case f.absent.IsZero():
-			l.Log.Info("nothing is seen of a call whose answer was lost", "scope", scope, "intent", id)
+			l.Log.Info("nothing is seen of a call whose answer was lost", "scope", scope, "intent", f.intent.ID)
 			f.absent = now
-			l.flights[id] = f
+			l.flights[f.intent.ID] = f
 			l.dirtySteps(f.intent.Steps)
 		case now.Sub(f.started) > lateness:
 			l.abandon(ctx, f, "no answer came, and the change was not there afterwards")
 		}
 	}
+}
+
+// judged is a call in doubt with those of its steps that were done.
+type judged struct {
+	flight
+	seen []plan.Step
+	told bool // others were, and count as done by a later call
+}
+
+// judgeDoubts looks for what calls in doubt have done; all are judged before one is settled, as that changes what is known of the
+// others. What several may have done was done once: the newest is told of it, as the older had not been seen when it was begun.
+func (l *loop) judgeDoubts(doubts []flight) []judged {
+	slices.SortFunc(doubts, func(a, b flight) int {
+		return cmp.Or(b.intent.At.Compare(a.intent.At), cmp.Compare(a.intent.ID, b.intent.ID))
+	})
+	told := map[resource.Key]bool{}
+	var out []judged
+	for _, f := range doubts {
+		all := l.seenOf(f)
+		j := judged{flight: f, seen: slices.DeleteFunc(slices.Clone(all), func(s plan.Step) bool { return told[s.Key] })}
+		j.told = len(j.seen) < len(all)
+		for _, s := range all {
+			told[s.Key] = true
+		}
+		out = append(out, j)
+	}
+	return out
 }
 
 // seenOf are the steps of a call of which an observation tells that they were done. A call is taken whole, so one value that is there as

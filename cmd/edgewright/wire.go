@@ -134,6 +134,7 @@ func (d *daemon) wireWeb(proxies *xds.Server, registry *prometheus.Registry, not
 func (d *daemon) provider(aws aws.Config, registry *prometheus.Registry) *route53.Provider {
 	limits := route53.Limits()
 	limits.Account = budget.Limit{Rate: d.settings.Route53Rate, Burst: d.settings.Route53Burst}
+	limits.Action = limits.Account
 	p := route53.New(aws)
 	p.Budget = budget.New(limits, time.Now)
 	registry.MustRegister(budget.Collector(p.Budget))
