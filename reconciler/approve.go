@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/edgewright/edgewright/reconciler/audit"
@@ -170,6 +171,40 @@ func (l *loop) pending() (steps []plan.Step, digest string) {
 	return steps, plan.Digest(l.tree, steps)
 }
 
+// applyPlan agrees to exactly the steps of a plan that was kept, or says what has moved since it was made.
+func (l *loop) applyPlan(ctx context.Context, q Apply) error {
+	switch digest := plan.Digest(q.Plan.Tree, q.Plan.Steps); {
+	case digest != q.Plan.Digest:
+		return refuse("this is not the plan %s: it was changed since", q.Plan.Digest)
+	case q.Plan.Tree != l.tree:
+		return refuse("this plan is for the tree %s, but the branch is at %s: merge it first, or plan again", q.Plan.Tree, l.tree)
+	}
+	var open []plan.Step
+	var moved []string
+	for _, s := range q.Plan.Steps {
+		now, pending := l.steps[s.Key]
+		switch {
+		case pending && now.ID() == s.ID():
+			if state := l.status[s.Key].State; state == Approval || state == Vetoed {
+				open = append(open, s)
+			}
+		case pending:
+			moved = append(moved, fmt.Sprintf("%s: it is %s now", s.Key, now.Verb))
+		case l.unknown[s.Key]:
+			moved = append(moved, fmt.Sprintf("%s: its zone cannot be listed", s.Key))
+		case l.clashes[s.Key].Message != "":
+			moved = append(moved, fmt.Sprintf("%s: %s", s.Key, l.clashes[s.Key].Message))
+		}
+	}
+	switch {
+	case len(moved) > 0:
+		return refuse("what was planned has moved: %s. Plan again", strings.Join(moved[:min(len(moved), 10)], "; "))
+	case len(open) == 0:
+		return refuse("nothing of this plan waits: it is done, or under way")
+	}
+	return l.agree(ctx, q, open, q.Plan.Digest)
+}
+
 // applyDigest agrees to exactly the pending steps that a digest names.
 func (l *loop) applyDigest(ctx context.Context, q Apply) error {
 	steps, digest := l.pending()
@@ -179,9 +214,16 @@ func (l *loop) applyDigest(ctx context.Context, q Apply) error {
 	case q.Digest != digest:
 		return refuse("digest %s is not what waits now: %s, %d steps. Look at them again with: edgewright status", q.Digest, digest, len(steps))
 	}
+	return l.agree(ctx, q, steps, digest)
+}
+
+// agree remembers that somebody agreed to steps, with the count where a guard asks for it.
+func (l *loop) agree(ctx context.Context, q Apply, steps []plan.Step, digest string) error {
 	deletes := 0
 	for _, v := range l.vetoes {
-		deletes = max(deletes, v.Deletes)
+		if slices.ContainsFunc(steps, func(s plan.Step) bool { return slices.Contains(v.Steps, s.ID()) }) {
+			deletes = max(deletes, v.Deletes)
+		}
 	}
 	switch {
 	case deletes == 0 && q.ConfirmDeletes != 0:

@@ -13,11 +13,19 @@ import (
 	"github.com/edgewright/edgewright/schema/load"
 )
 
-// Apply asks for the steps that wait for a person.
+// Apply asks for the steps that wait for a person: for all of them by the digest of what waits, or for those of a plan that was kept.
 type Apply struct {
-	Digest         string `json:"digest"`
-	ConfirmDeletes int    `json:"confirmDeletes,omitempty"` // the exact count, where a guard asks for it
-	Identity       string `json:"-"`                        // who asks, as authenticated
+	Digest         string    `json:"digest,omitempty"`
+	Plan           *KeptPlan `json:"plan,omitempty"`
+	ConfirmDeletes int       `json:"confirmDeletes,omitempty"` // the exact count, where a guard asks for it
+	Identity       string    `json:"-"`                        // who asks, as authenticated
+}
+
+// KeptPlan is a plan as it was shown, of a tree that the branch has by now. It is part of a Previewed.
+type KeptPlan struct {
+	Digest string      `json:"digest"`
+	Tree   string      `json:"tree"`
+	Steps  []plan.Step `json:"steps"`
 }
 
 // Preview asks what a tree of declarations would change.
@@ -108,6 +116,9 @@ func (r *Reconciler) VerifyAudit(ctx context.Context) error { return r.Books.Aud
 func (l *loop) answer(ctx context.Context, q request) any {
 	switch q := q.ask.(type) {
 	case Apply:
+		if q.Plan != nil {
+			return l.applyPlan(ctx, q)
+		}
 		return l.applyDigest(ctx, q)
 	case Settle:
 		return l.settle(ctx, q)

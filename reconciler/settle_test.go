@@ -30,6 +30,10 @@ const (
 	ours    = "192.0.2.10 192.0.2.11"
 )
 
+func worldRecord(host string, values ...string) world.RecordSet {
+	return world.Simple("A", host+".", 5, values...)
+}
+
 // by changes a record by hand, and waits until that is seen.
 func (b *bench) byHand(host, value string) {
 	b.Helper()

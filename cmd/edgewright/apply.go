@@ -1,8 +1,14 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
+	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -14,17 +20,20 @@ func applyCommand() *cobra.Command {
 	var asJSON bool
 	var q reconciler.Apply
 	cmd := &cobra.Command{
-		Use:   "apply DIGEST",
-		Short: "Agree to the steps that wait for a person, named by their digest",
+		Use:   "apply DIGEST|FILE",
+		Short: "Agree to the steps that wait for a person, named by their digest or by a plan that was kept",
 		Long: "Steps that nobody was shown and that take traffic away wait until somebody agrees to them. The digest names exactly those steps:\n" +
-			"if anything moved since it was shown, nothing is applied and the new digest is told.",
+			"if anything moved since it was shown, nothing is applied and the new digest is told. FILE is a plan that edgewright plan --out has kept:\n" +
+			"exactly its steps are agreed to, or nothing.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			daemon, err := newClient(state)
 			if err != nil {
 				return err
 			}
-			q.Digest = args[0]
+			if err := named(args[0], &q); err != nil {
+				return err
+			}
 			var answer struct {
 				Steps int `json:"steps"`
 			}
@@ -34,7 +43,11 @@ func applyCommand() *cobra.Command {
 			if asJSON {
 				return writeJSON(cmd.OutOrStdout(), answer)
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "agreed: %s of %s will be applied; see edgewright status\n", count(answer.Steps, "step"), q.Digest)
+			digest := q.Digest
+			if q.Plan != nil {
+				digest = q.Plan.Digest
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "agreed: %s of %s will be applied; see edgewright status\n", count(answer.Steps, "step"), digest)
 			return err
 		},
 	}
@@ -42,4 +55,27 @@ func applyCommand() *cobra.Command {
 	cmd.Flags().IntVar(&q.ConfirmDeletes, "confirm-deletes", 0, "the exact count of deletions, where a guard asks for it")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "answer in JSON")
 	return cmd
+}
+
+// named reads what to apply: a digest, or the plan in a file.
+func named(what string, q *reconciler.Apply) error {
+	data, err := os.ReadFile(what)
+	if errors.Is(err, fs.ErrNotExist) && !strings.ContainsAny(what, "./\\") {
+		q.Digest = what
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read plan: %w", err)
+	}
+	q.Plan = &reconciler.KeptPlan{}
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.DisallowUnknownFields()
+	err = decoder.Decode(q.Plan)
+	if err == nil && decoder.More() {
+		err = errors.New("something follows the plan")
+	}
+	if err != nil {
+		return fmt.Errorf("%s is no plan that edgewright plan --out has kept: %w", what, err)
+	}
+	return nil
 }

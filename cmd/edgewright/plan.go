@@ -1,9 +1,11 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -12,12 +14,14 @@ import (
 )
 
 func planCommand() *cobra.Command {
-	var state string
+	var state, out string
 	var asJSON, detailed bool
 	cmd := &cobra.Command{
 		Use:   "plan [DIR]",
 		Short: "Ask the daemon what the declarations in a folder would change",
-		Args:  cobra.MaximumNArgs(1),
+		Long: "The plan is told as on a pull: what merging the folder would do. With --out it is kept in a file too, which edgewright apply FILE takes\n" +
+			"once the branch has what was planned: exactly that is agreed to, or nothing, with what has moved since.",
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			files, err := readFolder(folder(args))
 			if err != nil {
@@ -29,6 +33,9 @@ func planCommand() *cobra.Command {
 			}
 			var plan reconciler.Previewed
 			if err := daemon.call(cmd.Context(), http.MethodPost, "/api/v1/plan", reconciler.Preview{Files: files}, &plan); err != nil {
+				return err
+			}
+			if err := keepPlan(out, plan); err != nil {
 				return err
 			}
 			if err := tellPlan(cmd, plan, asJSON); err != nil {
@@ -44,9 +51,25 @@ func planCommand() *cobra.Command {
 		},
 	}
 	stateFlag(cmd, &state)
+	cmd.Flags().StringVar(&out, "out", "", "keep the plan in this file, for edgewright apply FILE")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "answer in JSON")
 	cmd.Flags().BoolVar(&detailed, "detailed-exitcode", false, "exit with 2 when there are changes")
 	return cmd
+}
+
+// keepPlan writes a plan to a file, where one is named. What is refused is no plan to keep.
+func keepPlan(file string, p reconciler.Previewed) error {
+	if file == "" {
+		return nil
+	}
+	if len(p.Problems) > 0 {
+		return fmt.Errorf("nothing is kept in %s: the declarations have problems", file)
+	}
+	data, err := json.MarshalIndent(reconciler.KeptPlan{Digest: p.Digest, Tree: p.Tree, Steps: p.Steps}, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, append(data, '\n'), 0o600)
 }
 
 func tellPlan(cmd *cobra.Command, p reconciler.Previewed, asJSON bool) error {

@@ -65,11 +65,14 @@ func (s *server) apiPlan(w http.ResponseWriter, r *http.Request) {
 
 func (s *server) apiApply(w http.ResponseWriter, r *http.Request) {
 	var q reconciler.Apply
-	if !read(w, r, maxApply, &q) {
+	if !read(w, r, maxPlan, &q) {
 		return
 	}
 	q.Identity = "local token"
 	steps := s.pending()
+	if q.Plan != nil {
+		steps = len(q.Plan.Steps)
+	}
 	if err := s.Loop.Apply(r.Context(), q); err != nil {
 		s.refuse(w, err)
 		return
