@@ -95,7 +95,7 @@ func (c *checker) group(path string, f *Form, v map[string]any) {
 		case f.Keys != nil && f.Keys.fits(name):
 			c.check(below(path, name), f.Values, v[name])
 		case f.Keys != nil:
-			c.fault("field/name", below(path, name), fmt.Sprintf("%q cannot be a name in %s", name, named(path)), f.Keys.Message)
+			c.fault("field/name", below(path, name), fmt.Sprintf("%q cannot be a name in %s", name, named(path)), strings.TrimPrefix(f.Keys.near(name)+"; "+f.Keys.Message, "; "))
 		default:
 			meant[c.unknown(path, f, name, v)] = true
 		}
@@ -113,17 +113,39 @@ func (c *checker) unknown(path string, f *Form, name string, there map[string]an
 	if path != "" {
 		message += " in " + path
 	}
-	known := slices.Sorted(maps.Keys(f.Fields))
-	fields := "fields here are " + strings.Join(known, ", ")
-	near := schema.Nearest(name, known)
-	hint := "did you mean " + near + "?"
-	if near == "" {
-		if hint, near = f.elsewhere(name, there); hint == "" {
-			hint = fields
+	hint, meant := f.meant(name, there)
+	if in := f.Fields[meant]; in != nil && in.Form.Kind == List {
+		if _, isGroup := there[meant].(map[string]any); isGroup {
+			return meant // what is told of the list's brackets mends this too
 		}
 	}
 	c.fault("field/unknown", below(path, name), message, hint)
-	return near
+	return meant
+}
+
+// meant is a hint for an unknown field, and the field that is likely meant or in which it belongs.
+func (f *Form) meant(name string, there map[string]any) (hint, field string) {
+	known := slices.Sorted(maps.Keys(f.Fields))
+	near := schema.Nearest(name, known)
+	for _, k := range known {
+		if near == "" && len(k) > 3 && strings.HasPrefix(strings.ToLower(name), k) {
+			near = k
+		}
+	}
+	if near != "" {
+		return "did you mean " + near + "?", near
+	}
+	if name == "permanent" && f.Fields["code"] != nil {
+		return "write code: 301, which is permanent, or 302, which is not", "code"
+	}
+	if hint, field = f.elsewhere(name, there); hint != "" {
+		return hint, field
+	}
+	fields := "fields here are " + strings.Join(known, ", ")
+	if likely := f.standsFor(there[name], there); len(likely) > 0 {
+		return "did you mean " + strings.Join(likely, " or ") + "? " + fields, likely[0]
+	}
+	return fields, ""
 }
 
 func (c *checker) text(path string, f *Form, v string) {
@@ -169,7 +191,7 @@ func sentenceFor(path, message string) string {
 func (c *checker) number(path string, f *Form, v json.Number) {
 	n, err := v.Float64()
 	if whole := strings.IndexAny(v.String(), ".eE") < 0; err != nil || f.Whole && !whole {
-		c.fault("field/type", path, fmt.Sprintf("%s must be a whole number, not %s", named(path), v), "")
+		c.fault("field/type", path, fmt.Sprintf("%s must be a whole number, not %s", named(path), v), f.whole(n))
 		return
 	}
 	switch {

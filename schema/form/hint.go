@@ -15,7 +15,7 @@ import (
 // examples are values of definitions, for hints, as CUE writes them.
 var examples = map[string]string{
 	"ID": `"name"`, "Hostname": `"www.acme.example"`, "Duration": `"5s"`, "Path": `"/path"`, "AddrPort": `"10.0.0.1:8080"`, "Addr": `"192.0.2.10"`,
-	"Date": `"2027-01-31"`, "Exposure": `"public"`, "Rule": `"backend/health"`, "Port": "8080",
+	"Date": `"2027-01-31"`, "Exposure": `"public"`, "Rule": `"backend/health"`, "Port": "8080", "RetryOn": `"connect-failure"`, "HeaderName": `"x-name"`, "HeaderValue": `"value"`,
 }
 
 // example is a value of the form, as short as it can be; deep bounds how far groups are written out.
@@ -63,7 +63,11 @@ func (f *Form) exampleGroup(deep int) string {
 	case len(f.Order) > 0:
 		fields = []string{f.Order[0] + ": " + f.Fields[f.Order[0]].Form.example(deep-1)}
 	case f.Values != nil:
-		fields = []string{"name: " + f.Values.example(deep-1)}
+		key := "name"
+		if f.Keys.Name == "HeaderName" {
+			key = f.Keys.example(0)
+		}
+		fields = []string{key + ": " + f.Values.example(deep-1)}
 	}
 	return "{" + strings.Join(fields, ", ") + "}"
 }
@@ -81,14 +85,22 @@ func (f *Form) instead(value any) string {
 		return "put brackets around it: [{…}]"
 	case f.Kind == List && written != nil && len(f.Items.Check(value)) == 0:
 		return "write [" + string(written) + "]"
+	case f.Kind == List && f.wrap(value) != "":
+		return "write " + f.wrap(value)
 	case f.Kind == List:
 		return "for example " + f.example(2)
 	case f.Kind == Group:
-		return f.insteadOfGroup(value, string(written))
+		return f.insteadOfGroup(value)
 	case (f.Kind == Number || f.Kind == Flag) && isText && len(f.Check(bare(text))) == 0:
 		return "write " + text + ", without quotes"
+	case f.Kind == Number && isText && len(f.Check(json.Number(strings.TrimSuffix(text, "%")))) == 0:
+		return "write " + strings.TrimSuffix(text, "%") + ", without quotes and %"
+	case f.Kind == Number && isText && synonyms[text] != "" && slices.Contains(f.Choices, synonyms[text]):
+		return "write " + synonyms[text]
 	case f.Kind == Number && f.Message != "":
 		return f.Message
+	case f.Kind == Text && slices.Contains(f.Alternatives(), synonyms[string(written)]):
+		return "write " + strconv.Quote(synonyms[string(written)]) + "; " + f.Message
 	case f.Kind == Text && written != nil && f.mended(string(written)) != "":
 		return "write " + strconv.Quote(f.mended(string(written)))
 	case f.Kind == Text && f.Message != "":
@@ -99,28 +111,80 @@ func (f *Form) instead(value any) string {
 	return ""
 }
 
-// insteadOfGroup puts the value into the first field that it fits, where there is one.
-func (f *Form) insteadOfGroup(value any, written string) string {
+// insteadOfGroup puts the value into the field that it fits, where there is one.
+func (f *Form) insteadOfGroup(value any) string {
 	if len(f.Fields) == 0 {
-		return "write {name: …}, with names of your choice"
+		return f.insteadOfKeys(value)
 	}
-	names := "fields here are " + strings.Join(slices.Sorted(maps.Keys(f.Fields)), ", ")
-	for _, name := range f.Order {
-		if kind := f.Fields[name].Form; written != "" && (kind.Kind == Text || kind.Kind == Number) && kind.Message != "anything" && len(kind.Check(value)) == 0 && f.soleRequired(name) {
-			return fmt.Sprintf("write {%s: %s}; %s", name, written, names)
-		}
+	if f.Name == "Match" && value == "*" {
+		return "leave out match: then every request matches"
 	}
-	return fmt.Sprintf("for example %s; %s", f.example(3), names)
+	names := "; fields here are " + strings.Join(slices.Sorted(maps.Keys(f.Fields)), ", ")
+	if wrapped := f.wrap(value); wrapped != "" {
+		return "write " + wrapped + names
+	}
+	return "for example " + f.example(3) + names
 }
 
-// soleRequired tells whether a group may do with one field alone.
-func (f *Form) soleRequired(name string) bool {
-	for other, field := range f.Fields {
-		if field.Required && other != name {
-			return false
+// insteadOfKeys is for a group whose fields are named by the author: "name: value" in one text is taken apart.
+func (f *Form) insteadOfKeys(value any) string {
+	text, _ := value.(string)
+	if key, rest, is := strings.Cut(text, ":"); is && f.Keys.fits(key) && len(f.Values.Check(strings.TrimSpace(rest))) == 0 {
+		return fmt.Sprintf("write {%q: %q}", key, strings.TrimSpace(rest))
+	}
+	return "write " + f.example(2) + ", with names of your choice"
+}
+
+// wrap puts a value into the field or list that it fits, as deep as that is; empty: it fits nowhere.
+func (f *Form) wrap(value any) string {
+	switch f.Kind {
+	case Text, Number:
+		if len(f.Check(value)) == 0 {
+			return brief(value)
+		}
+	case List:
+		if item := f.Items.wrap(value); item != "" {
+			return "[" + item + "]"
+		}
+	case Group:
+		for _, must := range []bool{true, false} {
+			for _, name := range f.Order {
+				field := f.Fields[name]
+				if field.Required != must || !must && field.Form.Kind == List {
+					continue
+				}
+				if within := field.Form.wrap(value); within != "" && within != "…" {
+					return "{" + strings.Join(f.beside(name, within), ", ") + "}"
+				}
+			}
 		}
 	}
-	return true
+	return ""
+}
+
+// beside are the fields that a group must have, with one that is given.
+func (f *Form) beside(given, value string) []string {
+	var fields []string
+	for _, name := range f.Order {
+		switch {
+		case name == given:
+			fields = append(fields, name+": "+value)
+		case f.Fields[name].Required:
+			fields = append(fields, name+": "+f.Fields[name].Form.example(2))
+		}
+	}
+	return fields
+}
+
+// whole says what number without a fraction is likely meant.
+func (f *Form) whole(n float64) string {
+	switch {
+	case n == float64(int(n)):
+		return fmt.Sprintf("write %d", int(n))
+	case n < 1 && f.Max != nil && *f.Max == 100 && 100*n > 0:
+		return fmt.Sprintf("write it in percent: %d", int(100*n+0.5))
+	}
+	return ""
 }
 
 // bare is what a text would be without its quotes.
@@ -147,7 +211,7 @@ func (f *Form) add(name string) string {
 // synonyms are words that people use for others.
 var synonyms = map[string]string{
 	"external": "public", "internet": "public", "open": "public", "private": "internal", "intern": "internal", "intranet": "internal",
-	"permanent": "301", "temporary": "302", "connection-failure": "connect-failure", "connect": "connect-failure", "timeout": "reset",
+	"permanent": "301", "temporary": "302", "connection-failure": "connect-failure", "connect": "connect-failure", "502": "gateway-error", "503": "gateway-error", "504": "gateway-error",
 }
 
 // near is the choice that is likely meant, or the value without what is wrong with it.
@@ -158,17 +222,26 @@ func (f *Form) near(v string) string {
 	if near := schema.Nearest(v, f.Alternatives()); near != "" {
 		return "did you mean " + strconv.Quote(near) + "?"
 	}
+	for _, word := range f.Alternatives() {
+		if strings.EqualFold(word, v) {
+			return "write " + strconv.Quote(word)
+		}
+	}
 	if f.Name == "AddrPort" {
 		return insteadOfAddress(v)
 	}
 	if mended := f.mended(v); mended != "" {
 		return f.faultIn(v) + "write " + strconv.Quote(mended)
 	}
+	if f.Name == "Hostname" && !strings.ContainsAny(v, ".:/*") && v != "" {
+		return fmt.Sprintf("this has no dot: write the whole name, %s and a domain of your team behind it", v)
+	}
 	return ""
 }
 
 var (
 	scheme     = regexp.MustCompile(`^[a-z][a-z0-9+.-]*://`)
+	backwards  = regexp.MustCompile(`^([0-9]{2})[./-]([0-9]{2})[./-]([0-9]{4})$`)
 	hostAndEnd = regexp.MustCompile(`^((?:[a-z0-9-]+\.)*[a-z][a-z0-9-]*):([0-9]{1,5})$`)
 )
 
@@ -209,10 +282,18 @@ func (f *Form) mended(v string) string {
 		}
 		return try(v + "s")
 	case "Path":
-		if strings.Contains(v, "://") {
-			return ""
+		if from := scheme.FindString(v); from != "" {
+			_, v, _ = strings.Cut(strings.TrimPrefix(v, from), "/")
 		}
-		return try("/" + strings.TrimSpace(v))
+		v, _, _ = strings.Cut(strings.TrimSpace(v), "?")
+		v, _, _ = strings.Cut(v, "#")
+		return try("/" + strings.TrimPrefix(v, "/"))
+	case "HeaderName":
+		return try(strings.TrimSuffix(strings.ToLower(strings.TrimSpace(v)), ":"))
+	case "Date":
+		if day := backwards.FindStringSubmatch(v); day != nil {
+			return try(day[3] + "-" + day[2] + "-" + day[1])
+		}
 	case "ID":
 		return try(strings.Trim(strings.NewReplacer("_", "-", " ", "-", ".", "-").Replace(strings.ToLower(v)), "-"))
 	}
@@ -243,80 +324,4 @@ func (f *Form) faultIn(v string) string {
 		return ""
 	}
 	return "this has " + strings.Join(faults, " and ") + ": "
-}
-
-// find is where a field of that name is, below a group: its names on the way, [] for the items of a list, and <name> for names of your
-// choice. The nearest is found, in the order of the fields.
-func (f *Form) find(name string, deep int) []string {
-	type place struct {
-		way []string
-		f   *Form
-	}
-	open := []place{{nil, f}}
-	for ; deep > 0 && len(open) > 0; deep-- {
-		var next []place
-		for _, p := range open {
-			for _, field := range p.f.Order {
-				in, way := inner(p.f.Fields[field].Form, append(slices.Clone(p.way), field))
-				if in.Kind == Group && in.Fields[name] != nil {
-					return append(way, name)
-				}
-				next = append(next, place{way, in})
-			}
-		}
-		open = next
-	}
-	return nil
-}
-
-// inner is the group that a list or a group by name is made of.
-func inner(f *Form, way []string) (*Form, []string) {
-	switch {
-	case f.Kind == List:
-		return inner(f.Items, append(way[:len(way)-1:len(way)-1], way[len(way)-1]+"[]"))
-	case f.Kind == Group && f.Values != nil:
-		return inner(f.Values, append(way, "<name>"))
-	}
-	return f, way
-}
-
-// elsewhere says where an unknown field belongs, and in which field of this group that is.
-func (f *Form) elsewhere(name string, there map[string]any) (hint, within string) {
-	way := f.find(name, 3)
-	if way == nil {
-		return f.asKey(name)
-	}
-	within, _, _ = strings.Cut(way[0], "[")
-	group := strings.Join(way[:len(way)-1], ".")
-	if _, is := there[within]; is && len(way) == 2 && way[0] == within {
-		return fmt.Sprintf("%s is a field of %s: put all that belongs to it into braces: %s: {…, %s: …}", name, group, within, name), within
-	}
-	return fmt.Sprintf("%s is a field of %s: write %s", name, group, nested(way)), within
-}
-
-// nested writes the way to a field as CUE does.
-func nested(way []string) string {
-	text := way[len(way)-1] + ": …"
-	for _, part := range slices.Backward(way[:len(way)-1]) {
-		name, isList := strings.CutSuffix(part, "[]")
-		switch {
-		case isList:
-			text = name + ": [{" + text + "}]"
-		case strings.HasPrefix(part, "<"):
-			text = "{name: {" + text + "}}"
-		default:
-			text = name + ": " + text
-		}
-	}
-	return text
-}
-
-// asKey says where a name that is no field can be a name of one's own.
-func (f *Form) asKey(name string) (hint, within string) {
-	for _, field := range f.Order {
-		if in := f.Fields[field].Form; in.Keys != nil && in.Keys.fits(name) && strings.ContainsAny(name, "-") {
-			return fmt.Sprintf("it can be a name in %s: write %s: %q: …", field, field, name), field
-		}
-	}
-	return "", ""
 }

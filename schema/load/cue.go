@@ -185,13 +185,19 @@ func note(v cue.Value, path string, source *schema.Source) {
 func fromCUE(u Unit, err error, source schema.Source) []schema.Problem {
 	var problems []schema.Problem
 	told := map[string]bool{}
+	var word schema.Position // the end of the last text without quotes
 	for _, e := range errors.Errors(err) {
 		path := authorPath(e.Path())
 		p := wording(e, path)
 		if at := within(u, e); at.File == u.Path() {
-			if hint := habitBehind(u.Files[0], at, p); hint != "" {
+			if p.Code == "cue/reference" && at.Line == word.Line && at.Column < word.Column {
+				continue // the same text, of which CUE makes several names
+			}
+			hint, bare := habitBehind(u.Files[0], at, p)
+			if word = at; hint != "" {
 				p.Hint = hint
 			}
+			word.Column += len(bare)
 		}
 		if p.Code == "cue/evaluate" && strings.Contains(p.Message, ": import ") && len(problems) > 0 {
 			continue // an echo of the import that is not there
@@ -212,14 +218,21 @@ func fromCUE(u Unit, err error, source schema.Source) []schema.Problem {
 	return problems
 }
 
-// habitBehind is how CUE has what an author wrote as in another language, where that is CUE too and means something else.
-func habitBehind(f File, at schema.Position, p schema.Problem) string {
+// habitBehind is how CUE has what an author wrote as in another language, where that is CUE too and means something else. bare is the text
+// without quotes that stands there.
+func habitBehind(f File, at schema.Position, p schema.Problem) (hint, bare string) {
 	lines := bytes.Split(f.Data, []byte("\n"))
 	if at.Line < 1 || at.Line > len(lines) || p.Code != "cue/reference" && p.Code != "cue/evaluate" && p.Hint != "" {
-		return ""
+		return "", ""
 	}
-	hint, _ := habitOn(string(lines[at.Line-1]))
-	return hint
+	line := string(lines[at.Line-1])
+	if p.Code == "cue/reference" {
+		bare = bareAt(line, at.Column)
+	}
+	if hint, _ = habitOn(line); hint == "" && bare != "" {
+		hint = fmt.Sprintf("if it is text, put it in quotes: %q; a name is known in its own file and where shared.cue or an import brings it", bare)
+	}
+	return hint, bare
 }
 
 // authorPosition is where the author wrote what is wrong: as CUE says it when it names a file of the unit, else as the syntax tells.

@@ -182,7 +182,7 @@ func (s *Schema) read(u Unit, p parsed, below cue.Path, want *form.Form, source 
 	problems := misshapen(faults, *source, p.says(names...))
 	for i, told := range problems {
 		if told.Hint == "" && told.Position.File == p.path {
-			problems[i].Hint = habitBehind(u.Files[0], told.Position, told)
+			problems[i].Hint, _ = habitBehind(u.Files[0], told.Position, told)
 		}
 	}
 	return tree, faults, problems

@@ -14,18 +14,21 @@ import (
 // habit is something that people write who come from another language, and how CUE has it.
 type habit struct {
 	is   *regexp.Regexp // of a line
-	hint string
+	hint string         // $1 is what the expression names
 }
 
 var habits = []habit{
 	{regexp.MustCompile(`^\s*package\s+()"`), "a package is named without quotes: package services"},
-	{regexp.MustCompile(`^\s*()#[^A-Za-z_]`), "a comment begins with //"},
+	{regexp.MustCompile(`(?:^|\s)()#(?:[^A-Za-z_"']|$)`), "a comment begins with //"},
+	{regexp.MustCompile(`()/\*`), "a comment begins with //, and ends with the line"},
 	{regexp.MustCompile(`^\s*()-\s`), `a list is written in brackets, with commas: ["one", "two"]`},
 	{regexp.MustCompile(`^\s*[\w"-]+\s*()=[^=~]`), "a field is written with a colon: name: value"},
-	{regexp.MustCompile(`(?:^|[{,:\s])()[a-zA-Z][a-zA-Z0-9]*-[a-zA-Z0-9-]*\s*:`), `a name with a dash is put in quotes: "some-name": …`},
-	{regexp.MustCompile(`:\s*()[0-9.]+(?:ms|s|m|h|min|sec)\b`), `a duration is put in quotes: "3s"`},
-	{regexp.MustCompile(`()[0-9]+\s*%`), "a percentage is written as a number: 5"},
-	{regexp.MustCompile(`:\s*()[0-9]+\.[0-9]+\.[0-9]+`), `an address is put in quotes: "10.0.0.1:8080"`},
+	{regexp.MustCompile(`(?:^|[{,:\s])([a-zA-Z][a-zA-Z0-9]*-[a-zA-Z0-9-]*)\s*:`), `a name with a dash is put in quotes: "$1": …`},
+	{regexp.MustCompile(`:\s*([0-9.]+(?:ms|s|m|h|min|sec))\b`), `a duration is put in quotes: "$1"`},
+	{regexp.MustCompile(`([0-9]+)\s*%`), "a percentage is written as a number: $1"},
+	{regexp.MustCompile(`[:[,]\s*([0-9]+\.[0-9]+\.[0-9]+[0-9.:]*)`), `an address is put in quotes: "$1"`},
+	{regexp.MustCompile(`^\s*()[a-z]+(?:\.[a-z]+)+\s*:`), "a field within a field is written with a colon, not with a dot: path: prefix: …"},
+	{regexp.MustCompile(`()[“”„‘’]`), `text is put in straight double quotes: "text"`},
 	{regexp.MustCompile(`^\s*[a-zA-Z]\w*\s+()"`), "a field is written with a colon: name: value"},
 	{regexp.MustCompile(`();\s*$`), "fields are divided by a comma or a new line, not by ;"},
 	{regexp.MustCompile(`()'`), `text is put in double quotes: "text"`},
@@ -40,7 +43,7 @@ func habitOn(line string) (hint string, column int) {
 	code, _, _ := strings.Cut(blank, "//")
 	for _, h := range habits {
 		if at := h.is.FindStringSubmatchIndex(code); at != nil {
-			return h.hint, at[2] + 1
+			return strings.ReplaceAll(h.hint, "$1", code[at[2]:at[3]]), at[2] + 1
 		}
 	}
 	return "", 0
@@ -69,13 +72,36 @@ func explainSyntax(p *schema.Problem, data []byte) {
 			return
 		}
 	}
-	if strings.Contains(p.Message, "found '") {
+	plain := texts.ReplaceAll(data, nil)
+	openList := bytes.Count(plain, []byte("[")) > bytes.Count(plain, []byte("]"))
+	if strings.Contains(p.Message, "missing ','") && here < len(lines) && !openList {
+		p.Hint = "two values of a list, and two fields on one line, are divided by a comma"
+		if strings.Contains(p.Message, "list literal") && strings.HasPrefix(lines[here][min(max(p.Position.Column-1, 0), len(lines[here])):], ":") {
+			p.Hint = "a field does not stand in a list by itself: put braces around all that belongs together, [{name: …, forward: …}]"
+		}
+	}
+	if strings.Contains(p.Message, "found '") || openList {
 		if at, bracket := unclosed(data); bracket != "" {
 			p.Message = "this " + bracket + " is never closed"
 			p.Position.Line, p.Position.Column = at.Line, at.Column
 			p.Hint = "close it; edgewright fmt aligns what belongs together"
 		}
 	}
+}
+
+// bareWord is text without quotes, as a host name, that CUE takes for a name or for several.
+var bareWord = regexp.MustCompile(`^#?[A-Za-z0-9][\w./-]*`)
+
+// bareAt is the text without quotes at a column of a line; empty: it may well be meant as a name.
+func bareAt(line string, column int) string {
+	if column < 1 || column > len(line) {
+		return ""
+	}
+	word := strings.TrimRight(bareWord.FindString(line[column-1:]), "./-")
+	if strings.HasPrefix(word, "#") && !strings.Contains(word, "-") || strings.HasPrefix(line[column-1+len(word):], ".#") || strings.HasPrefix(line[column-1+len(word):], "(") {
+		return ""
+	}
+	return word
 }
 
 // unclosed is the bracket that is likely the one that was not closed: the innermost that is open where a line closes one of those around

@@ -13,10 +13,10 @@ func (j *judgement) checkBackends() {
 	used, astray := map[schema.BackendID]bool{}, false
 	for _, r := range j.service.Routes {
 		if f, is := r.Action.(schema.Forward); is {
-			for _, d := range f.To {
-				used[d.Backend] = true
+			for i, d := range f.To {
 				_, known := j.service.Backend(d.Backend)
-				astray = astray || !known
+				twice := slices.ContainsFunc(f.To[:i], func(o schema.Destination) bool { return o.Backend == d.Backend })
+				used[d.Backend], astray = true, astray || !known || twice
 			}
 		}
 	}
@@ -24,7 +24,7 @@ func (j *judgement) checkBackends() {
 		at := "backends." + string(b.ID)
 		j.checkLocation(at, b)
 		if !used[b.ID] && astray {
-			continue // it may be what a misspelt name means
+			continue // it may be what a wrong name means
 		}
 		if !used[b.ID] {
 			j.warning("backend/unused", at, fmt.Sprintf("no route forwards to backend %s", b.ID), "forward to it, or remove it")

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -76,6 +77,10 @@ func (j *judgement) checkMatch(at string, m schema.Match) {
 			j.problem("route/regex", at+".path.regex", fault, hint)
 		}
 	}
+	if regex, is := m.Path.(schema.Regex); is && slashStar.MatchString(string(regex)) {
+		j.problem("route/star", at+".path.regex", "in a regular expression /* is any number of slashes, not whatever comes after one",
+			fmt.Sprintf("write regex: %q, or a prefix, which matches everything below it; who means slashes writes /{0,}", slashStar.ReplaceAllString(string(regex), "/.*$1")))
+	}
 	if path, kind := pathOf(m.Path); strings.Contains(path, "*") {
 		j.problem("route/star", at+".path."+kind, fmt.Sprintf("%s has a *, which stands for itself: it matches only paths with a * in them", path), starless(path))
 	}
@@ -88,6 +93,9 @@ func (j *judgement) checkMatch(at string, m schema.Match) {
 		}
 	}
 }
+
+// slashStar is a star as elsewhere, in a regular expression: /api/* or /api/*/x.
+var slashStar = regexp.MustCompile(`/\*([^]?+]|$)`)
 
 // starless says how to match what a pattern with a star means elsewhere.
 func starless(path string) string {
@@ -147,6 +155,17 @@ func unmatched(to schema.Redirect, m schema.Match) bool {
 	return to.Prefix != "" && !is
 }
 
+// weighed says what to do about weights that do not sum to 100.
+func weighed(destinations, sum int) string {
+	switch {
+	case destinations == 1:
+		return "a single destination needs no weight: leave it out"
+	case sum > 100:
+		return fmt.Sprintf("weights are percentages of the requests: take %d away from one of them", sum-100)
+	}
+	return fmt.Sprintf("weights are percentages of the requests: add %d to one of them", 100-sum)
+}
+
 func (j *judgement) checkForward(at string, f schema.Forward) {
 	if len(f.To) == 0 {
 		j.problem("route/forward", at+".to", "this route forwards to no backend", "write to: [{backend: \"…\"}]")
@@ -157,7 +176,7 @@ func (j *judgement) checkForward(at string, f schema.Forward) {
 	backends := names(j.service.Backends, func(b schema.Backend) schema.BackendID { return b.ID })
 	for i, d := range f.To {
 		where := fmt.Sprintf("%s.to[%d].backend", at, i)
-		if _, is := j.service.Backend(d.Backend); !is {
+		if _, is := j.service.Backend(d.Backend); !is && d.Backend != "" {
 			j.problem("route/backend", where, fmt.Sprintf("there is no backend %s", d.Backend), meant(d.Backend, backends, "backends of this service: "+join(backends)))
 		}
 		if slices.Contains(seen, d.Backend) {
@@ -166,7 +185,7 @@ func (j *judgement) checkForward(at string, f schema.Forward) {
 		seen, sum = append(seen, d.Backend), sum+d.Weight
 	}
 	if sum != 100 {
-		j.problem("route/weight", at+".to", fmt.Sprintf("weights sum to %d, not to 100", sum), "weights are percentages of the requests")
+		j.problem("route/weight", at+".to", fmt.Sprintf("weights sum to %d, not to 100", sum), weighed(len(f.To), sum))
 	}
 	if r := f.Retries; r != nil && r.PerTryTimeout > 0 && f.Timeout > 0 && r.PerTryTimeout >= f.Timeout {
 		j.warning("route/timeout", at+".retries.perTryTimeout", fmt.Sprintf("a single try may take %s, and the whole request only %s: there is never a second try", r.PerTryTimeout, f.Timeout), "write a perTryTimeout that leaves room for the tries, or a longer timeout")
