@@ -16,6 +16,7 @@ import (
 var examples = map[string]string{
 	"ID": `"name"`, "Hostname": `"www.acme.example"`, "Duration": `"5s"`, "Path": `"/path"`, "AddrPort": `"10.0.0.1:8080"`, "Addr": `"192.0.2.10"`,
 	"Date": `"2027-01-31"`, "Exposure": `"public"`, "Rule": `"backend/health"`, "Port": "8080", "RetryOn": `"connect-failure"`, "HeaderName": `"x-name"`, "HeaderValue": `"value"`,
+	"FieldPath": `"routes.match.path.regex"`, "OnCall": `"#team-oncall"`, "RecordName": `"www.acme.example"`, "Region": `"eu-central-1"`, "SetID": `"blue"`,
 }
 
 // example is a value of the form, as short as it can be; deep bounds how far groups are written out.
@@ -150,7 +151,7 @@ func (f *Form) wrap(value any) string {
 		for _, must := range []bool{true, false} {
 			for _, name := range f.Order {
 				field := f.Fields[name]
-				if field.Required != must || !must && field.Form.Kind == List {
+				if field.Required != must || !must && (field.Form.Kind == List || field.Form.Kind != Text && f.requires()) {
 					continue
 				}
 				if within := field.Form.wrap(value); within != "" && within != "…" {
@@ -160,6 +161,11 @@ func (f *Form) wrap(value any) string {
 		}
 	}
 	return ""
+}
+
+// requires tells whether there are fields that a group must have.
+func (f *Form) requires() bool {
+	return slices.ContainsFunc(f.Order, func(name string) bool { return f.Fields[name].Required })
 }
 
 // beside are the fields that a group must have, with one that is given.
