@@ -2,20 +2,14 @@ package reconciler
 
 import (
 	"encoding/json"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
-
-	dto "github.com/prometheus/client_model/go"
 
 	"github.com/edgewright/edgewright/fixtures/world"
 	"github.com/edgewright/edgewright/reconciler/plan"
 	"github.com/edgewright/edgewright/reconciler/state"
 	"github.com/edgewright/edgewright/reconciler/xds"
-	"github.com/edgewright/edgewright/render"
-	"github.com/edgewright/edgewright/render/dns"
-	"github.com/edgewright/edgewright/render/resource"
 	"github.com/edgewright/edgewright/schema"
 )
 
@@ -134,6 +128,11 @@ func (s *sim) checkRelease(r xds.Release) {
 	}
 }
 
+// lead is that a host name leads to an address.
+type lead struct {
+	zone, host, address string
+}
+
 var forever = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
 
 func (s *sim) leads() []lead {
@@ -177,207 +176,5 @@ func (s *sim) noteLeads(zone string, ours bool) {
 		if !s.cached[at].Equal(forever) {
 			s.cached[at], s.ttls[at] = forever, ttl
 		}
-	}
-}
-
-func (s *sim) putForeign(zone string, r world.RecordSet) {
-	name := strings.TrimSuffix(r.Name, ".")
-	s.world.Put(s.zones[zone], r)
-	s.foreign[zone+" "+r.Type+" "+name] = shape(r)
-	s.noteLeads(zone, false)
-}
-
-// byHand changes a record of ours.
-func (s *sim) byHand(zone, action string, r world.RecordSet) {
-	s.log.Info("BY HAND", "action", action, "name", r.Name, "values", r.Values())
-	s.touched[zone+" "+r.Type+" "+strings.TrimSuffix(r.Name, ".")] = true
-	if action == "DELETE" {
-		s.world.Remove(s.zones[zone], r)
-	} else {
-		s.world.Put(s.zones[zone], r)
-	}
-	s.noteLeads(zone, false)
-}
-
-// ours are the address records of a zone that are not others'.
-func (s *sim) ours(zone string) []world.RecordSet {
-	return slices.DeleteFunc(s.world.Records(s.zones[zone]), func(r world.RecordSet) bool {
-		_, theirs := s.foreign[zone+" "+r.Type+" "+strings.TrimSuffix(r.Name, ".")]
-		return theirs || r.Type != "A"
-	})
-}
-
-// absent are the host names of a zone that nobody has declared and that are not there either.
-func (s *sim) absent(zone string) []schema.Hostname {
-	there := map[schema.Hostname]bool{}
-	for _, r := range s.world.Records(s.zones[zone]) {
-		there[schema.Hostname(strings.TrimSuffix(r.Name, "."))] = true
-	}
-	return slices.DeleteFunc(s.tip().decl.free(zone), func(h schema.Hostname) bool {
-		return there[h] || s.made[zone+" A "+string(h)] // else it would be a change of ours
-	})
-}
-
-// removeClashes is the person who removes what stands in the way of a declaration.
-func (s *sim) removeClashes() {
-	for _, key := range sortedKeysFunc(s.leader.clashes, resource.Key.Compare) {
-		zone := strings.TrimPrefix(string(key.Scope), "zone/")
-		kind, name, _ := strings.Cut(key.Name, " ")
-		at := zone + " " + kind + " " + name
-		there := slices.ContainsFunc(s.world.Records(s.zones[zone]), func(r world.RecordSet) bool { return r.Type == kind && r.Name == name+"." })
-		if _, theirs := s.foreign[at]; !there {
-			continue // removed already, which the next listing shows
-		} else if !theirs && !s.touched[at] { // what somebody changed before it was known to be ours is nobody's
-			s.fail("%s is called somebody else's, and is not", at)
-			continue
-		}
-		s.world.Remove(s.zones[zone], world.RecordSet{Name: name + ".", Type: kind})
-		delete(s.foreign, at)
-		s.noteLeads(zone, false)
-	}
-}
-
-func shape(r world.RecordSet) string {
-	values := r.Values()
-	slices.Sort(values)
-	ttl := int64(0)
-	if r.TTL != nil {
-		ttl = *r.TTL
-	}
-	return fmt.Sprint(ttl, " ", strings.Join(values, " "))
-}
-
-// expected is what the zones hold when everything is done: by zone, type and name.
-func (s *sim) expected() map[string]string {
-	d := s.tip().decl
-	resources, err := render.Platform(d.platform())
-	for _, id := range sortedKeys(d.services) {
-		more, failed := render.Service(d.platform(), d.service(id))
-		if failed != nil {
-			err = failed
-		}
-		resources = append(resources, more...)
-	}
-	if err != nil {
-		s.fail("render: %v", err)
-	}
-	want := map[string]string{}
-	for _, r := range resources {
-		if r.Key.Kind != resource.DNSRecord {
-			continue
-		}
-		var record dns.Record
-		if err := json.Unmarshal(r.Spec, &record); err != nil {
-			s.fail("%s: %v", r.Key, err)
-		}
-		want[strings.TrimPrefix(string(r.Key.Scope), "zone/")+" "+r.Key.Name] = fmt.Sprint(record.TTL, " ", strings.Join(record.Values, " "))
-	}
-	return want
-}
-
-// converged tells whether the zones hold what is declared, what others have there, and nothing else.
-func (s *sim) converged() bool { return s.difference() == "" }
-
-func (s *sim) difference() string {
-	want := s.expected()
-	for at, value := range s.foreign {
-		want[at] = value
-	}
-	var out []string
-	for _, zone := range zoneNames {
-		for _, r := range s.world.Records(s.zones[zone]) {
-			name := strings.TrimSuffix(r.Name, ".")
-			if r.Type == "SOA" || r.Type == "NS" && name == zone {
-				continue
-			}
-			at := zone + " " + r.Type + " " + name
-			switch value, known := want[at]; {
-			case !known && s.touched[at] && s.leader.owned[recordKey(resource.Scope("zone/"+zone), r.Type, schema.Hostname(name))].Spec == nil:
-				// Somebody made it another before its making was known to have come true: it is theirs.
-			case !known:
-				out = append(out, "left over: "+at)
-			case value != shape(r):
-				out = append(out, fmt.Sprintf("%s is %s, not %s", at, shape(r), value))
-			}
-			delete(want, at)
-		}
-	}
-	for at := range want {
-		out = append(out, "missing: "+at)
-	}
-	slices.Sort(out)
-	return strings.Join(out, "; ")
-}
-
-// checkEnd judges the world at rest.
-func (s *sim) checkEnd() {
-	if diff := s.difference(); diff != "" {
-		s.fail("at the end: %s", diff)
-	}
-	l := s.leader
-	var missed dto.Metric
-	if err := l.Metrics.Missed.Write(&missed); err != nil || missed.Counter.GetValue() != 0 {
-		s.fail("sweeps found %v differences that the passes had missed, %v", missed.Counter.GetValue(), err)
-	}
-	if err := l.Books.Audit.Verify(l.ctx); err != nil {
-		s.fail("audit: %v", err)
-	}
-	finished, uncertain := map[string]bool{}, map[string]bool{}
-	intents, err := l.Books.Journal.Finished(l.ctx)
-	if err != nil {
-		s.fail("read journal: %v", err)
-	}
-	told := map[string]int{}
-	entries, err := l.Books.Audit.Entries(l.ctx, 0, 1_000_000)
-	if err != nil {
-		s.fail("read audit: %v", err)
-	}
-	for _, e := range entries {
-		if e.Result == "applied" {
-			told[e.What]++
-		}
-	}
-	for _, i := range intents {
-		finished[i.ID] = i.Outcome.Refused == ""
-		if s.intents[i.ID] == 0 || !finished[i.ID] {
-			continue
-		}
-		for _, step := range i.Steps {
-			what := fmt.Sprintf("%s %s", step.Verb, step.Key)
-			if told[what]--; told[what] < 0 && !s.touched[strings.TrimPrefix(string(step.Key.Scope), "zone/")+" "+step.Key.Name] {
-				s.fail("the audit does not say that it did: %s", what)
-			}
-		}
-	}
-	for _, i := range intents {
-		uncertain[i.ID] = slices.ContainsFunc(i.Steps, func(step plan.Step) bool {
-			return s.touched[strings.TrimPrefix(string(step.Key.Scope), "zone/")+" "+step.Key.Name]
-		})
-	}
-	for _, intent := range sortedKeys(s.intents) {
-		if taken, closed := finished[intent]; !closed || !taken && !uncertain[intent] {
-			s.fail("intent %s was taken by AWS; the journal has it closed: %v, taken: %v", intent, closed, taken)
-		}
-	}
-	if open, err := l.Books.Journal.Open(l.ctx); err != nil || len(open) > 0 {
-		s.fail("%d intents are open at the end, %v", len(open), err)
-	}
-	// Invariant 1: a converged world is left alone.
-	before := len(s.world.Writes())
-	s.advance(l.Every.Sweep + time.Second)
-	for range 3 {
-		s.tell(nil)
-		for len(s.tasks) > 0 {
-			s.step(s.tasks[0], goesOn)
-		}
-		for len(l.mail) > 0 {
-			m := l.mail[0]
-			l.mail = l.mail[1:]
-			s.tell(m)
-		}
-		s.advance(l.Every.Observe)
-	}
-	if n := len(s.world.Writes()) - before; n > 0 || len(l.steps) > 0 {
-		s.fail("a converged world gets %d writes and %d steps", n, len(l.steps))
 	}
 }

@@ -18,58 +18,17 @@ import (
 	"github.com/edgewright/edgewright/schema"
 )
 
-// fate is what becomes of a task at a point where it waits.
-type fate int
-
-const (
-	goesOn       fate = iota
-	dies              // with its process: what it was about to ask is not asked
-	asksThenDies      // with its process, but its request was on the way already
-)
-
-// task is work beside a loop. It runs only when it is its turn, and gives the turn back wherever it would wait for somebody.
-type task struct {
-	of     *leader
-	resume chan fate
-	gone   bool
-	result any
-}
-
-// errKilled ends the loop of a process that dies in the middle of a write.
-var errKilled = errors.New("killed")
-
-// spawn starts work that waits for its first turn.
-func (s *sim) spawn(of *leader, work func() any) {
-	t := &task{of: of, resume: make(chan fate)}
-	s.tasks = append(s.tasks, t)
-	go func() {
-		defer func() { t.gone = true; s.turn <- struct{}{} }()
-		if <-t.resume == goesOn {
-			t.result = work()
-		}
-	}()
-}
-
-// step gives a task a turn.
-func (s *sim) step(t *task, f fate) {
-	s.current = t
-	t.resume <- f
-	<-s.turn
-	s.current = nil
-	if !t.gone {
-		return
+// fault is what goes wrong with a request, if anything.
+func (s *sim) fault(operation string) string {
+	if s.frozen && operation == "ListResourceRecordSets" {
+		s.count("listing is stale")
 	}
-	s.tasks = slices.DeleteFunc(s.tasks, func(o *task) bool { return o == t })
-	if t.result != nil && t.of == s.leader {
-		t.of.mail = append(t.of.mail, t.result)
+	if !s.chance(s.trouble, 100) {
+		return ""
 	}
-}
-
-// yield is where a task waits for its next turn.
-func (s *sim) yield() fate {
-	t := s.current
-	s.turn <- struct{}{}
-	return <-t.resume
+	kind := []string{"throttled", "unavailable", "lost request", "lost reply"}[s.IntN(4)]
+	s.count(kind)
+	return kind
 }
 
 // RoundTrip brings a request to the world, in two turns: the way there and the way back.
@@ -218,7 +177,8 @@ func (p *fleets) Acknowledged(f schema.FleetID, id schema.ServiceID) (string, bo
 }
 
 func (p *fleets) Changes() <-chan struct{} { return nil }
-func (p *fleets) Refusals() []xds.Refusal  { return nil }
+
+func (p *fleets) Refusals() []xds.Refusal { return nil }
 
 func (p *fleets) Nodes() []xds.Node {
 	var out []xds.Node
@@ -234,14 +194,19 @@ func (p *fleets) Nodes() []xds.Node {
 type people struct{ *sim }
 
 func (p people) Fetch(context.Context) error { return nil }
+
 func (p people) Files(context.Context, string) (Tree, error) {
 	return Tree{}, errors.New("not asked for")
 }
+
 func (p people) Merged(context.Context, string) (Tree, error) {
 	return Tree{}, errors.New("not asked for")
 }
-func (p people) Pulls(context.Context) ([]forge.Pull, error)            { return nil, errors.New("not asked for") }
+
+func (p people) Pulls(context.Context) ([]forge.Pull, error) { return nil, errors.New("not asked for") }
+
 func (p people) Commands(context.Context, int) ([]forge.Command, error) { return nil, nil }
+
 func (p people) Post(context.Context, forge.Target, forge.Review) error { return nil }
 
 func (p people) Tip() (Commit, error) { return p.branch[len(p.branch)-1].commit, nil }

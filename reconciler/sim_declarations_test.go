@@ -1,0 +1,224 @@
+package reconciler
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/edgewright/edgewright/reconciler/state"
+	"github.com/edgewright/edgewright/schema"
+	"github.com/edgewright/edgewright/schema/load"
+)
+
+var zoneNames = []string{"acme.example", "shop.example", "acme.internal"}
+
+// declarations are what the branch says. They are values: an edit makes new ones.
+type declarations struct {
+	services map[schema.ServiceID]declaration
+	fleets   map[schema.FleetID]int // ttl in seconds
+	broken   map[schema.ServiceID]bool
+}
+
+type declaration struct {
+	hosts    []schema.Hostname
+	exposure schema.Exposure
+	fleet    schema.FleetID
+	text     int
+}
+
+// revision is a commit of the branch.
+type revision struct {
+	commit Commit
+	decl   declarations
+	pull   int // that it came from; 0: none
+}
+
+// proposal is an open pull.
+type proposal struct {
+	number int
+	edit   func(declarations) declarations
+	shown  *state.Plan // as it stands on the pull
+}
+
+func (s *sim) tip() revision { return s.branch[len(s.branch)-1] }
+
+func (d declarations) clone() declarations {
+	out := declarations{map[schema.ServiceID]declaration{}, map[schema.FleetID]int{}, map[schema.ServiceID]bool{}}
+	for id, x := range d.services {
+		x.hosts = slices.Clone(x.hosts)
+		out.services[id] = x
+	}
+	for id, ttl := range d.fleets {
+		out.fleets[id] = ttl
+	}
+	for id := range d.broken {
+		out.broken[id] = true
+	}
+	return out
+}
+
+func (d declarations) mended() declarations {
+	out := d.clone()
+	clear(out.broken)
+	return out
+}
+
+func exposureOf(zone string) schema.Exposure {
+	if zone == "acme.internal" {
+		return schema.Internal
+	}
+	return schema.Public
+}
+
+// free are the host names of a zone that no service has.
+func (d declarations) free(zone string) []schema.Hostname {
+	var out []schema.Hostname
+	for i := range 16 {
+		h := schema.Hostname(fmt.Sprintf("h%d.%s", i, zone))
+		if !slices.ContainsFunc(sortedKeys(d.services), func(id schema.ServiceID) bool { return slices.Contains(d.services[id].hosts, h) }) {
+			out = append(out, h)
+		}
+	}
+	return out
+}
+
+func (s *sim) firstDeclarations() declarations {
+	d := declarations{map[schema.ServiceID]declaration{}, map[schema.FleetID]int{"edge": 5 + s.IntN(60), "two": 5 + s.IntN(60)}, map[schema.ServiceID]bool{}}
+	for range 20 + s.IntN(4) {
+		d = s.newService()(d)
+	}
+	return d
+}
+
+func (s *sim) newService() func(declarations) declarations {
+	s.serial++
+	id, zone, pick, fleet := schema.ServiceID(fmt.Sprintf("s%d", s.serial)), zoneNames[s.IntN(len(zoneNames))], s.IntN(100), schema.FleetID("edge")
+	if s.chance(1, 3) {
+		fleet = "two"
+	}
+	return func(d declarations) declarations {
+		out := d.clone()
+		if free := d.free(zone); len(free) > 0 {
+			out.services[id] = declaration{hosts: []schema.Hostname{free[pick%len(free)]}, exposure: exposureOf(zone), fleet: fleet}
+		}
+		return out
+	}
+}
+
+// massacre takes half of the services away.
+func (s *sim) massacre() func(declarations) declarations {
+	from := s.IntN(2)
+	return func(d declarations) declarations {
+		out := d.mended()
+		for i, id := range sortedKeys(d.services) {
+			if i%2 == from {
+				delete(out.services, id)
+			}
+		}
+		return out
+	}
+}
+
+// anyEdit is a change that can be made to any declarations.
+func (s *sim) anyEdit() func(declarations) declarations {
+	kind, a, b, c := s.IntN(20), s.IntN(1000), s.IntN(1000), s.IntN(1000)
+	if kind < 4 {
+		return s.newService()
+	}
+	pick := func(d declarations, n int) schema.ServiceID {
+		ids := sortedKeys(d.services)
+		if len(ids) == 0 {
+			return ""
+		}
+		return ids[n%len(ids)]
+	}
+	return func(d declarations) declarations {
+		out := d.mended()
+		id := pick(d, a)
+		x, there := out.services[id]
+		if !there {
+			return out
+		}
+		switch {
+		case kind < 7:
+			s.count("service goes")
+			delete(out.services, id)
+			return out
+		case kind < 9: // another name
+			zone := zoneNames[b%len(zoneNames)]
+			if free := d.free(zone); len(free) > 0 && exposureOf(zone) == x.exposure {
+				x.hosts = append(x.hosts, free[c%len(free)])
+			}
+		case kind < 11: // a name less
+			if len(x.hosts) > 1 {
+				x.hosts = slices.Delete(x.hosts, b%len(x.hosts), b%len(x.hosts)+1)
+			}
+		case kind < 14: // a name moves
+			to := pick(d, b)
+			if y := out.services[to]; to != id && y.exposure == x.exposure {
+				s.count("name moves")
+				i := c % len(x.hosts)
+				y.hosts = append(y.hosts, x.hosts[i])
+				x.hosts = slices.Delete(x.hosts, i, i+1)
+				out.services[to] = y
+				if len(x.hosts) == 0 {
+					delete(out.services, id)
+					return out
+				}
+			}
+		case kind < 16:
+			s.count("service changes its fleet")
+			x.fleet = map[schema.FleetID]schema.FleetID{"edge": "two", "two": "edge"}[x.fleet]
+		case kind < 17:
+			s.count("fleet changes its ttl")
+			out.fleets["edge"] = 5 + b%60
+		case kind < 18:
+			out.broken[id] = true
+		default:
+			x.text = b
+		}
+		out.services[id] = x
+		return out
+	}
+}
+
+func (d declarations) platform() schema.Platform {
+	p := schema.Platform{Name: "acme"}
+	for _, id := range []schema.FleetID{"edge", "two"} {
+		p.Fleets = append(p.Fleets, schema.Fleet{ID: id, Listeners: []schema.Listener{{Exposure: schema.Internal, Port: 8081}, {Exposure: schema.Public, Port: 8080}},
+			Addresses: []netip.Addr{netip.MustParseAddr(addressOf[id])}, TTL: schema.Duration(d.fleets[id]) * schema.Duration(time.Second)})
+	}
+	for _, z := range zoneNames {
+		p.Zones = append(p.Zones, schema.Zone{Name: schema.Hostname(z), Exposure: exposureOf(z)})
+	}
+	slices.SortFunc(p.Zones, func(a, b schema.Zone) int { return strings.Compare(string(a.Name), string(b.Name)) })
+	return p
+}
+
+var addressOf = map[schema.FleetID]string{"edge": "192.0.2.10", "two": "192.0.2.20"}
+
+func (d declarations) service(id schema.ServiceID) schema.Service {
+	x := d.services[id]
+	return schema.Service{ID: id, Owner: schema.Owner{Team: "t"}, Hosts: x.hosts, Exposure: x.exposure, Fleet: x.fleet,
+		Routes: []schema.Route{{Name: "all", Action: schema.Respond{Status: 200, Body: fmt.Sprint(id, " ", x.text)}}}}
+}
+
+// load is what evaluating the declarations gives.
+func (d declarations) load() (load.Commit, Tree) {
+	c := load.Commit{Edge: schema.Edge{Platform: d.platform()}}
+	var files []load.File
+	for _, id := range sortedKeys(d.services) {
+		path := fmt.Sprintf("services/t/%s.cue", id)
+		files = append(files, load.File{Path: path, Data: fmt.Appendf(nil, "%+v %v", d.services[id], d.broken[id])})
+		if d.broken[id] {
+			c.Unread = append(c.Unread, load.File{Path: path, Data: fmt.Appendf(nil, "%v", d.services[id].hosts)})
+			c.Problems = append(c.Problems, schema.Problem{Code: "cue/syntax", Holds: schema.Holding(id), Position: schema.Position{File: path, Line: 1, Column: 1}, Message: "this is not CUE"})
+			continue
+		}
+		c.Edge.Services = append(c.Edge.Services, d.service(id))
+	}
+	files = append(files, load.File{Path: "platform/p.cue", Data: fmt.Appendf(nil, "%v", d.fleets)})
+	return c, TreeOf(files)
+}
