@@ -35,6 +35,7 @@ var layers = map[string][]string{
 	"reconciler/release":      {"schema", "render/resource", "render/envoy", "reconciler/plan"},
 	"reconciler/state":        {"schema", "render/resource", "reconciler/plan", "reconciler/release"},
 	"reconciler/state/sqlite": {"reconciler/state"},
+	"reconciler/election":     {"reconciler/state"},
 	"reconciler/audit":        {"render/resource", "reconciler/state"},
 	"reconciler/source":       {"reconciler/secret"},
 	"reconciler/shelf":        {},

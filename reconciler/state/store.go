@@ -31,6 +31,7 @@ type Op struct {
 	Key     string
 	Value   []byte
 	Version int64 // what must be there: Absent, Any, or the version that was read
+	Check   bool  // demand the version and leave the row as it is
 }
 
 // Store keeps rows. It is safe for use by many goroutines.

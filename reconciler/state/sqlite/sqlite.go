@@ -127,6 +127,9 @@ func apply(ctx context.Context, tx *sql.Tx, op state.Op) error {
 	if op.Version != state.Any && op.Version != have {
 		return fmt.Errorf("version %d, want %d: %w", have, op.Version, state.ErrConflict)
 	}
+	if op.Check {
+		return nil
+	}
 	if op.Value == nil {
 		_, err = tx.ExecContext(ctx, "DELETE FROM item WHERE tbl = ? AND key = ?", op.Table, op.Key)
 		return err
