@@ -57,11 +57,10 @@ func (l *loop) start(ctx context.Context, batch plan.Batch, now time.Time) error
 		l.status[s.Key] = Status{State: Applying}
 	}
 	l.log(ctx, "call started", "scope", batch.Scope, "steps", len(batch.Steps), "intent", intent.ID)
-	// A call that was begun is finished also when the daemon is told to stop: cutting it off leaves its outcome in doubt.
-	ctx = context.WithoutCancel(ctx)
+	// A call that was begun is given time to finish also when the daemon is told to stop: cutting it off leaves its outcome in doubt.
 	batch.Steps = asUpdates(batch.Steps)
-	l.aside(ctx, func() any {
-		call, cancel := context.WithTimeout(ctx, 30*time.Second)
+	l.aside(l.calls, func() any {
+		call, cancel := context.WithTimeout(l.calls, 30*time.Second)
 		defer cancel()
 		outcome, err := l.Provider.Apply(call, batch)
 		return called{intent.ID, outcome, err}

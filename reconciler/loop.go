@@ -74,6 +74,8 @@ type loop struct {
 	alarms     map[string]time.Time // what to wake up for
 	asks       []*shownAsk          // for what merged pulls had shown
 	aside      func(ctx context.Context, work func() any)
+	calls      context.Context // of writing calls: it outlives Run's for a while
+	cut        context.CancelFunc
 	background sync.WaitGroup
 }
 
@@ -181,6 +183,7 @@ func newLoop(ctx context.Context, r *Reconciler) *loop {
 		alarms:     map[string]time.Time{},
 	}
 	l.aside = l.beside
+	l.calls, l.cut = context.WithCancel(context.WithoutCancel(ctx))
 	return l
 }
 

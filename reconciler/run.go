@@ -79,6 +79,7 @@ func (r *Reconciler) Run(ctx context.Context) error {
 	l.background.Go(func() { r.post(ctx) })
 	err := l.loop(ctx)
 	cancel()
+	l.cut()
 	l.background.Wait()
 	return err
 }
@@ -162,7 +163,8 @@ func (l *loop) untilNext() time.Duration {
 	return max(next.Sub(now), time.Millisecond)
 }
 
-// drain waits for calls that are under way, bounded, so that their outcome is journalled; what is cut off is found at the next start.
+// drain waits for calls that are under way, bounded, so that their outcome is journalled. What is cut off then is open in the journal, and
+// found at the next start.
 func (l *loop) drain() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()

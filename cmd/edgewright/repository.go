@@ -9,8 +9,8 @@ import (
 	"github.com/edgewright/edgewright/schema/load"
 )
 
-// repository gives the reconciler the mirror in its own words.
-type repository struct{ mirror *source.Mirror }
+// repository gives the reconciler the mirror in its own words. There is one once the daemon leads.
+type repository struct{ *daemon }
 
 func (r repository) Fetch(ctx context.Context) error { return r.mirror.Fetch(ctx) }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/edgewright/edgewright/reconciler/aws/route53"
+	"github.com/edgewright/edgewright/reconciler/election"
 	"github.com/edgewright/edgewright/reconciler/secret"
 )
 
@@ -26,6 +27,7 @@ type settings struct {
 	Poll       time.Duration
 	Observe    time.Duration
 	Settle     time.Duration
+	Lease      time.Duration // that a leader who shows no sign of life keeps the lead
 	StatusURL  string
 	Forge      forgeSettings
 	LogJSON    bool
@@ -80,6 +82,7 @@ func serveCommand() *cobra.Command {
 	f.DurationVar(&s.Settle, "settle", 2*time.Second, "ask this often whether a change to a zone has spread")
 	f.Float64Var(&s.Route53Rate, "route53-rate", route53.Limits().Account.Rate, "requests a second that the AWS account may make of Route53; those made stay below")
 	f.Float64Var(&s.Route53Burst, "route53-burst", route53.Limits().Account.Burst, "requests that the AWS account may make of Route53 at once after a rest")
+	f.DurationVar(&s.Lease, "lease", 15*time.Second, "of several daemons on one state folder, take over from the one that leads when it shows no sign of life for so long")
 	f.StringVar(&s.Forge.API, "forge-api", "", "base URL of the forge's API (default: GitHub)")
 	f.StringVar(&s.Forge.Repository, "forge-repository", "", "owner/name of the repository at the forge; empty: pulls are not looked at")
 	f.StringVar(&s.Forge.Login, "forge-login", "", "the login under which comments are posted (default: asked for)")
@@ -118,6 +121,9 @@ func (s settings) check() error {
 			faults = append(faults, fmt.Errorf("%s: %s is too short", name, d))
 		}
 	}
+	if s.Lease < time.Second {
+		faults = append(faults, fmt.Errorf("--lease: %s is too short, want at least 1s", s.Lease))
+	}
 	return errors.Join(faults...)
 }
 
@@ -139,11 +145,16 @@ func logger(cmd *cobra.Command, asJSON bool) *slog.Logger {
 	return slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil))
 }
 
-// serve runs the daemon until the context ends.
+// serve runs the daemon until the context ends. One that another process has taken over from starts anew, and waits for its turn.
 func serve(ctx context.Context, s settings, log *slog.Logger) error {
-	d, err := wire(ctx, s, log)
-	if err != nil {
-		return err
+	for {
+		d, err := wire(ctx, s, log)
+		if err != nil {
+			return err
+		}
+		if err := d.run(ctx); !errors.Is(err, election.ErrReplaced) || ctx.Err() != nil {
+			return err
+		}
+		log.Warn("another process has taken over; this one waits for its turn")
 	}
-	return d.run(ctx)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -26,11 +25,13 @@ import (
 	"github.com/edgewright/edgewright/reconciler"
 	"github.com/edgewright/edgewright/reconciler/aws/budget"
 	"github.com/edgewright/edgewright/reconciler/aws/route53"
+	"github.com/edgewright/edgewright/reconciler/election"
 	"github.com/edgewright/edgewright/reconciler/forge/github"
 	"github.com/edgewright/edgewright/reconciler/jail"
 	"github.com/edgewright/edgewright/reconciler/secret"
 	"github.com/edgewright/edgewright/reconciler/shelf"
 	"github.com/edgewright/edgewright/reconciler/source"
+	"github.com/edgewright/edgewright/reconciler/state"
 	"github.com/edgewright/edgewright/reconciler/state/sqlite"
 	"github.com/edgewright/edgewright/reconciler/web"
 	"github.com/edgewright/edgewright/reconciler/xds"
@@ -43,14 +44,17 @@ type daemon struct {
 	log      *slog.Logger
 
 	store      *sqlite.Store
+	process    *os.File // locked as long as this daemon lives
+	election   *election.Election
 	evaluator  *jail.Evaluator
-	mirror     *source.Mirror
+	source     source.Config
+	mirror     *source.Mirror // of the leader
 	reconciler *reconciler.Reconciler
 	hints      chan github.Hint
 
 	grpc        *grpc.Server
 	web         *http.Server
-	xdsListener net.Listener
+	xdsListener net.Listener // of the leader
 	webListener net.Listener
 	evaluating  progress
 	budget      *budget.Budget
@@ -73,12 +77,16 @@ func wire(ctx context.Context, s settings, log *slog.Logger) (d *daemon, err err
 	if d.store, err = sqlite.Open(ctx, s.State); err != nil {
 		return d, err
 	}
+	if err := d.enter(); err != nil {
+		return d, err
+	}
 	d.evaluator = newEvaluator(log)
 	if err := d.evaluator.Warm(ctx); err != nil {
 		return d, err
 	}
-	if err := d.listen(ctx); err != nil {
-		return d, err
+	var lc net.ListenConfig
+	if d.webListener, err = lc.Listen(ctx, "tcp", s.Web); err != nil {
+		return d, fmt.Errorf("listen for pages: %w; choose another address with --web", err)
 	}
 	if s.StatusURL == "" {
 		s.StatusURL = "http://" + d.webListener.Addr().String()
@@ -87,10 +95,7 @@ func wire(ctx context.Context, s settings, log *slog.Logger) (d *daemon, err err
 	if err != nil {
 		return d, err
 	}
-	d.mirror, err = source.Open(ctx, source.Config{Dir: filepath.Join(s.State, "mirror"), URL: s.Repository, Branch: s.Branch, Token: token, Log: log, Unread: load.Unread})
-	if err != nil {
-		return d, err
-	}
+	d.source = source.Config{Dir: filepath.Join(s.State, "mirror"), URL: s.Repository, Branch: s.Branch, Token: token, Log: log, Unread: load.Unread}
 	account, err := config.LoadDefaultConfig(ctx, config.WithDefaultRegion("us-east-1"))
 	if err != nil {
 		return d, fmt.Errorf("configure AWS: %w", err)
@@ -103,11 +108,11 @@ func wire(ctx context.Context, s settings, log *slog.Logger) (d *daemon, err err
 	provider := d.provider(account, registry)
 	proxies := xds.New(log, time.Now)
 	d.reconciler = reconciler.New(reconciler.Config{
-		Log: log, Now: time.Now, Repository: repository{d.mirror}, Loader: loader,
-		Provider: provider, Proxies: proxies, Forge: forge, Books: reconciler.BooksOf(d.store), Metrics: reconciler.NewMetrics(registry),
+		Log: log, Now: time.Now, Repository: repository{d}, Loader: loader, Provider: provider, Proxies: proxies, Forge: forge,
+		Books: reconciler.BooksOf(state.Fenced{Store: d.store, Epoch: d.election.Epoch}), Metrics: reconciler.NewMetrics(registry),
 		Every: reconciler.Every{Poll: s.Poll, Observe: s.Observe, Settle: s.Settle}, StatusURL: s.StatusURL,
 	})
-	d.grpc = xds.NewGRPC()
+	d.grpc = xds.NewGRPC(leadersOnly(d.election))
 	proxies.Register(d.grpc)
 	return d, d.wireWeb(proxies, registry, notices)
 }
@@ -120,12 +125,12 @@ func (d *daemon) wireWeb(proxies *xds.Server, registry *prometheus.Registry, not
 	}
 	deliveries := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "edgewright_webhook_deliveries_total",
 		Help: "Webhook deliveries, by what became of them."}, []string{"outcome"})
-	registry.MustRegister(deliveries, web.Collector(d.reconciler, proxies), collectors.NewGoCollector(),
+	registry.MustRegister(deliveries, web.Collector(d.reconciler, proxies, d.election.Standing), collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "edgewright_xds_unknown_total", Help: "xDS streams refused because their node or fleet is not known."},
 			func() float64 { return float64(proxies.Unknown()) }))
 	webhook := github.Handler(d.settings.Forge.WebhookSecret, d.hints, d.log, func(outcome string) { deliveries.WithLabelValues(outcome).Inc() })
-	d.web = web.Server(web.New(web.Config{Loop: d.reconciler, Proxies: proxies, Webhook: webhook, Token: token, Gatherer: registry,
+	d.web = web.Server(web.New(web.Config{Loop: d.reconciler, Leader: d.election.Standing, Proxies: proxies, Webhook: webhook, Token: token, Gatherer: registry,
 		Log: d.log, Now: time.Now, Version: buildVersion().Version, Name: d.settings.Repository, Notices: notices, Budget: d.budget.State, Evaluating: d.evaluating.now, Hosts: hostOf(d.settings.StatusURL)}))
 	return nil
 }
@@ -151,17 +156,15 @@ func hostOf(statusURL string) []string {
 	return []string{u.Hostname()}
 }
 
-// listen opens the ports at once: proxies that come early are held until there is something to serve, not refused.
-func (d *daemon) listen(ctx context.Context) (err error) {
-	var lc net.ListenConfig
-	if d.xdsListener, err = lc.Listen(ctx, "tcp", d.settings.XDS); err != nil {
-		return fmt.Errorf("listen for proxies: %w; choose another address with --xds", err)
-	}
-	if d.webListener, err = lc.Listen(ctx, "tcp", d.settings.Web); err != nil {
-		return fmt.Errorf("listen for pages: %w; choose another address with --web", err)
-	}
-	return nil
+// enter makes this process known to others on the same state.
+func (d *daemon) enter() (err error) {
+	known := processesOf(d.settings)
+	d.election = &election.Election{Lease: state.Lease{Store: d.store}, Duration: d.settings.Lease, Now: time.Now, Ended: known.ended}
+	d.election.Self, d.process, err = known.enter()
+	return err
 }
+
+func processesOf(s settings) processes { return processes(filepath.Join(s.State, "processes")) }
 
 // forgeClient is the client of the forge and of its git, both nil without one.
 func forgeClient(s forgeSettings, log *slog.Logger) (reconciler.Forge, func(context.Context) (secret.Value, error), error) {
@@ -184,22 +187,17 @@ func forgeClient(s forgeSettings, log *slog.Logger) (reconciler.Forge, func(cont
 	return client, client.Token, nil
 }
 
-// run serves until the context ends, then lets calls that are under way finish.
+// run shows the pages, and leads when it is this process's turn, until the context ends; then it lets calls that are under way finish.
 func (d *daemon) run(ctx context.Context) error {
 	defer d.close()
-	if err := d.announce(); err != nil {
-		return err
-	}
-	defer os.Remove(filepath.Join(d.settings.State, addressFile))
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return d.grpc.Serve(d.xdsListener) })
 	group.Go(func() error {
 		if err := d.web.Serve(d.webListener); !errors.Is(err, http.ErrServerClosed) {
 			return err
 		}
 		return nil
 	})
-	group.Go(func() error { return d.reconciler.Run(ctx) })
+	group.Go(func() error { return d.lead(ctx) })
 	group.Go(func() error {
 		for {
 			select {
@@ -212,7 +210,6 @@ func (d *daemon) run(ctx context.Context) error {
 	})
 	group.Go(func() error {
 		<-ctx.Done()
-		d.grpc.Stop()
 		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 		defer cancel()
 		if err := d.web.Shutdown(stop); err != nil {
@@ -220,7 +217,7 @@ func (d *daemon) run(ctx context.Context) error {
 		}
 		return nil
 	})
-	d.log.Info("serving", "web", "http://"+d.webListener.Addr().String(), "xds", d.xdsListener.Addr().String(), "repository", d.settings.Repository)
+	d.log.Info("serving", "web", "http://"+d.webListener.Addr().String(), "repository", d.settings.Repository)
 	err := group.Wait()
 	if errors.Is(err, context.Canceled) {
 		return nil
@@ -245,22 +242,12 @@ func (d *daemon) close() {
 	if d.store != nil {
 		errs = append(errs, d.store.Close())
 	}
+	if d.process != nil {
+		errs = append(errs, processesOf(d.settings).leave(d.process))
+	}
 	if err := errors.Join(errs...); err != nil {
 		d.log.Error("close", "error", err)
 	}
-}
-
-// announce tells the command line where the daemon is.
-func (d *daemon) announce() error {
-	data, err := json.Marshal(address{Web: d.webListener.Addr().String(), XDS: d.xdsListener.Addr().String(), PID: os.Getpid()})
-	if err != nil {
-		return err
-	}
-	file := filepath.Join(d.settings.State, addressFile)
-	if err := os.WriteFile(file+".new", data, 0o600); err != nil {
-		return fmt.Errorf("write %s: %w", addressFile, err)
-	}
-	return os.Rename(file+".new", file)
 }
 
 // token is what the command line shows to be who owns the state folder. It is made once.

@@ -79,6 +79,10 @@ func (s *server) apply(w http.ResponseWriter, r *http.Request) {
 	if !s.guarded(w, r) {
 		return
 	}
+	if now := s.Leader(); !now.Leads {
+		s.outcome(w, r, http.StatusServiceUnavailable, "not applied", "Refused: "+whoLeads(now)+".")
+		return
+	}
 	q := reconciler.Apply{Digest: r.PostForm.Get("digest"), Identity: "page"}
 	if typed := strings.TrimSpace(r.PostForm.Get("confirm")); typed != "" {
 		count, err := strconv.Atoi(typed)

@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/edgewright/edgewright/reconciler"
+	"github.com/edgewright/edgewright/reconciler/election"
 	"github.com/edgewright/edgewright/schema"
 )
 
@@ -15,19 +16,20 @@ import (
 type collector struct {
 	loop    Loop
 	proxies Proxies
+	leader  func() election.Standing
 	version string
 
-	services, steps, problems, connected, lag, behind, refusals, zoneAge, zoneUp, sourceUp, forgeUp, waiting, about *prometheus.Desc
+	services, steps, problems, connected, lag, behind, refusals, zoneAge, zoneUp, sourceUp, forgeUp, waiting, leads, epoch, about *prometheus.Desc
 }
 
 // Collector is the gauges of what is shown on the status page. Every state and fleet that could be alerted on is there from the
 // start, with 0.
-func Collector(loop Loop, proxies Proxies) prometheus.Collector {
+func Collector(loop Loop, proxies Proxies, leader func() election.Standing) prometheus.Collector {
 	desc := func(name, help string, labels ...string) *prometheus.Desc {
 		return prometheus.NewDesc("edgewright_"+name, help, labels, nil)
 	}
 	return &collector{
-		loop: loop, proxies: proxies, version: builtFrom(),
+		loop: loop, proxies: proxies, leader: leader, version: builtFrom(),
 		services:  desc("services", "Services by state.", "state"),
 		steps:     desc("steps_pending", "Steps that are not done, by state.", "state"),
 		problems:  desc("problems", "Problems of declarations at the tip of the branch."),
@@ -40,6 +42,8 @@ func Collector(loop Loop, proxies Proxies) prometheus.Collector {
 		sourceUp:  desc("source_up", "Whether the repository could be fetched last."),
 		forgeUp:   desc("forge_up", "Whether the forge answered last."),
 		waiting:   desc("waits_for_person", "Whether steps wait until a person agrees."),
+		leads:     desc("leads", "Whether this process leads; of all on one state, one does."),
+		epoch:     desc("lease_epoch", "How often the lead has changed hands, as far as this process knows."),
 		about:     desc("info", "Always 1; the commit of the branch that is made true, and the version of this program.", "commit", "version"),
 	}
 }
@@ -54,7 +58,7 @@ func builtFrom() string {
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{c.services, c.steps, c.problems, c.connected, c.lag, c.behind, c.refusals, c.zoneAge, c.zoneUp,
-		c.sourceUp, c.forgeUp, c.waiting, c.about} {
+		c.sourceUp, c.forgeUp, c.waiting, c.leads, c.epoch, c.about} {
 		out <- d
 	}
 }
@@ -84,6 +88,9 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	gauge(c.sourceUp, truth(v.Source == ""))
 	gauge(c.forgeUp, truth(v.Forge == ""))
 	gauge(c.waiting, truth(v.Pending != ""))
+	standing := c.leader()
+	gauge(c.leads, truth(standing.Leads))
+	gauge(c.epoch, float64(standing.Epoch))
 	gauge(c.about, 1, v.Commit, c.version)
 	c.collectProxies(v, gauge)
 }

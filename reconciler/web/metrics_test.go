@@ -42,6 +42,8 @@ func TestMetrics(t *testing.T) {
 		`edgewright_forge_up 1`,
 		`edgewright_problems 1`,
 		`edgewright_waits_for_person 1`,
+		`edgewright_leads 1`,
+		`edgewright_lease_epoch 3`,
 	} {
 		if !slices.Contains(lines, want) {
 			t.Errorf("misses %s", want)

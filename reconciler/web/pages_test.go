@@ -6,10 +6,13 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 
 	"github.com/edgewright/edgewright/reconciler"
+	"github.com/edgewright/edgewright/reconciler/election"
 	"github.com/edgewright/edgewright/reconciler/xds"
 	"github.com/edgewright/edgewright/schema"
 )
@@ -120,6 +123,36 @@ func TestReady(t *testing.T) {
 	got := w.ask(http.MethodGet, "/readyz", "")
 	if got.Code != 503 || !strings.Contains(got.Body.String(), "connection refused") {
 		t.Errorf("got %d %s", got.Code, got.Body)
+	}
+	if got := w.ask(http.MethodGet, "/healthz", ""); got.Code != 200 {
+		t.Errorf("health is %d", got.Code)
+	}
+}
+
+// TestFollowerSaysWhoLeads: a process that waits for its turn is not ready, agrees to nothing, and says who leads.
+func TestFollowerSaysWhoLeads(t *testing.T) {
+	w := newWorld(t)
+	cookie, csrf := w.login(t)
+	w.leader = election.Standing{Holder: "other.7", Since: noon, Epoch: 4}
+	form := url.Values{"csrf": {csrf}, "digest": {"abc123"}, "confirm": {"12"}}
+	for what, got := range map[string]*httptest.ResponseRecorder{
+		"readyz": w.ask(http.MethodGet, "/readyz", ""),
+		"plan":   w.ask(http.MethodPost, "/api/v1/plan", "{}", "Authorization", "Bearer "+token),
+		"apply":  w.ask(http.MethodPost, "/api/v1/apply", `{"digest":"abc123","confirmDeletes":12}`, "Authorization", "Bearer "+token),
+		"button": w.post("/apply", form, "Cookie", cookie),
+	} {
+		if got.Code != 503 || !strings.Contains(got.Body.String(), "process other.7 leads") {
+			t.Errorf("%s: got %d %s", what, got.Code, got.Body)
+		}
+	}
+	if len(w.loop.applied) > 0 {
+		t.Errorf("applied %v", w.loop.applied)
+	}
+	if got := w.ask(http.MethodGet, "/", "").Body.String(); !strings.Contains(got, "process other.7 leads") || !strings.Contains(got, `data-verdict="waiting"`) {
+		t.Errorf("the page does not say who leads: %s", got)
+	}
+	if got := w.ask(http.MethodGet, "/metrics", "").Body.String(); !strings.Contains(got, "edgewright_leads 0") {
+		t.Error("the metrics do not say that another leads")
 	}
 	if got := w.ask(http.MethodGet, "/healthz", ""); got.Code != 200 {
 		t.Errorf("health is %d", got.Code)

@@ -5,23 +5,25 @@ import (
 
 	"github.com/edgewright/edgewright/reconciler"
 	"github.com/edgewright/edgewright/reconciler/aws/budget"
+	"github.com/edgewright/edgewright/reconciler/election"
 	"github.com/edgewright/edgewright/reconciler/xds"
 )
 
 // Status is everything that the daemon says of itself.
 type Status struct {
 	reconciler.View
-	Proxies  []xds.Node    `json:"proxies"`
-	Refusals []xds.Refusal `json:"refusals"`
-	Version  string        `json:"version"`
-	Budget   *budget.State `json:"budget,omitempty"`
+	Proxies  []xds.Node        `json:"proxies"`
+	Refusals []xds.Refusal     `json:"refusals"`
+	Version  string            `json:"version"`
+	Leader   election.Standing `json:"leader"`
+	Budget   *budget.State     `json:"budget,omitempty"`
 
 	Evaluated  int `json:"evaluated"` // of those being evaluated now
 	Evaluating int `json:"evaluating"`
 }
 
 func (s *server) status() Status {
-	status := Status{View: *s.Loop.View(), Proxies: s.Proxies.Nodes(), Refusals: s.Proxies.Refusals(), Version: s.Version}
+	status := Status{View: *s.Loop.View(), Proxies: s.Proxies.Nodes(), Refusals: s.Proxies.Refusals(), Version: s.Version, Leader: s.Leader()}
 	if s.Config.Budget != nil {
 		now := s.Config.Budget()
 		status.Budget = &now
@@ -35,6 +37,8 @@ func (s *server) status() Status {
 // Verdict says in a word how things are, the most urgent first.
 func (s Status) Verdict() string {
 	switch {
+	case !s.Leader.Leads:
+		return "waiting"
 	case !s.Loaded && s.Source == "" && !s.Frozen:
 		return "starting"
 	case s.unreachable():
@@ -54,6 +58,8 @@ func (s Status) Verdict() string {
 // Explanation is the verdict in a sentence.
 func (s Status) Explanation() string {
 	switch s.Verdict() {
+	case "waiting":
+		return "Not this process: " + whoLeads(s.Leader) + "."
 	case "starting":
 		return "Not everything was looked at yet; proxies are served what they were served before."
 	case "unreachable":

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/edgewright/edgewright/reconciler"
+	"github.com/edgewright/edgewright/reconciler/election"
 	"github.com/edgewright/edgewright/reconciler/xds"
 	"github.com/edgewright/edgewright/schema"
 )
@@ -18,6 +19,7 @@ func TestVerdict(t *testing.T) {
 		edit func(*Status)
 	}{
 		{"converged", func(*Status) {}},
+		{"waiting", func(s *Status) { s.Leader.Leads = false }},
 		{"starting", func(s *Status) { s.Loaded = false }},
 		{"starting", func(s *Status) { s.Services[0].State = "unknown" }},
 		{"unreachable", func(s *Status) { s.Loaded, s.Source = false, "refused" }},
@@ -33,7 +35,7 @@ func TestVerdict(t *testing.T) {
 		{"changing", func(s *Status) { s.Services[0].State = "changing" }},
 		{"changing", func(s *Status) { s.Proxies = []xds.Node{{Behind: 1}} }},
 	} {
-		s := Status{View: reconciler.View{Loaded: true, Services: []reconciler.ServiceView{{State: "converged"}}}}
+		s := Status{Leader: election.Standing{Leads: true}, View: reconciler.View{Loaded: true, Services: []reconciler.ServiceView{{State: "converged"}}}}
 		c.edit(&s)
 		if got := s.Verdict(); got != c.want {
 			t.Errorf("got %q, want %q of %+v", got, c.want, s)

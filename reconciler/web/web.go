@@ -6,6 +6,7 @@ package web
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -17,6 +18,7 @@ import (
 	"github.com/edgewright/edgewright/reconciler"
 	"github.com/edgewright/edgewright/reconciler/audit"
 	"github.com/edgewright/edgewright/reconciler/aws/budget"
+	"github.com/edgewright/edgewright/reconciler/election"
 	"github.com/edgewright/edgewright/reconciler/secret"
 	"github.com/edgewright/edgewright/reconciler/xds"
 )
@@ -42,6 +44,7 @@ type Proxies interface {
 // Config is what the pages need.
 type Config struct {
 	Loop       Loop
+	Leader     func() election.Standing // who leads: only the leader's loop runs
 	Proxies    Proxies
 	Webhook    http.Handler // nil: there is none
 	Token      secret.Value // of the state folder: whoever knows it may apply
@@ -69,10 +72,10 @@ func New(c Config) http.Handler {
 	mux := http.NewServeMux()
 	s.pages(mux)
 	mux.HandleFunc("GET /api/v1/status", s.token(s.apiStatus))
-	mux.HandleFunc("POST /api/v1/plan", s.token(s.apiPlan))
-	mux.HandleFunc("POST /api/v1/apply", s.token(s.apiApply))
-	mux.HandleFunc("POST /api/v1/settle", s.token(s.apiSettle))
-	mux.HandleFunc("POST /api/v1/freeze", s.token(s.apiFreeze))
+	mux.HandleFunc("POST /api/v1/plan", s.token(s.leaders(s.apiPlan)))
+	mux.HandleFunc("POST /api/v1/apply", s.token(s.leaders(s.apiApply)))
+	mux.HandleFunc("POST /api/v1/settle", s.token(s.leaders(s.apiSettle)))
+	mux.HandleFunc("POST /api/v1/freeze", s.token(s.leaders(s.apiFreeze)))
 	mux.HandleFunc("GET /api/v1/resources", s.token(s.apiResources))
 	mux.HandleFunc("GET /api/v1/history", s.token(s.apiHistory))
 	mux.HandleFunc("GET /api/v1/audit/verify", s.token(s.apiVerify))
@@ -111,8 +114,31 @@ func (s *server) webhook(w http.ResponseWriter, r *http.Request) {
 	s.Webhook.ServeHTTP(w, r)
 }
 
-// ready is for whoever sends traffic here: a commit was evaluated, or proxies are served what was good before the start.
+// leaders keeps questions away that only the leader can answer.
+func (s *server) leaders(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if now := s.Leader(); !now.Leads {
+			http.Error(w, whoLeads(now)+": ask there", http.StatusServiceUnavailable)
+			return
+		}
+		next(w, r)
+	}
+}
+
+func whoLeads(s election.Standing) string {
+	if s.Holder == "" {
+		return "no process leads at present"
+	}
+	return fmt.Sprintf("process %s leads since %s, and this one waits to take over", s.Holder, s.Since.Format(time.RFC3339))
+}
+
+// ready is for whoever sends traffic here: this process leads, and a commit was evaluated, or proxies are served what was good before
+// the start.
 func (s *server) ready(w http.ResponseWriter, _ *http.Request) {
+	if now := s.Leader(); !now.Leads {
+		http.Error(w, whoLeads(now), http.StatusServiceUnavailable)
+		return
+	}
 	v := s.Loop.View()
 	if !v.Loaded && !s.proxiesServed() {
 		why := "no commit was evaluated yet, and no proxy is served"

@@ -17,6 +17,7 @@ import (
 	"github.com/edgewright/edgewright/reconciler"
 	"github.com/edgewright/edgewright/reconciler/audit"
 	"github.com/edgewright/edgewright/reconciler/aws/budget"
+	"github.com/edgewright/edgewright/reconciler/election"
 	"github.com/edgewright/edgewright/reconciler/plan"
 	"github.com/edgewright/edgewright/reconciler/secret"
 	"github.com/edgewright/edgewright/reconciler/xds"
@@ -145,6 +146,7 @@ func everything() *reconciler.View {
 
 type world struct {
 	loop    *loop
+	leader  election.Standing
 	proxies *proxies
 	config  Config
 	handler http.Handler
@@ -152,13 +154,14 @@ type world struct {
 
 func newWorld(t *testing.T, change ...func(*Config)) *world {
 	t.Helper()
-	w := &world{loop: &loop{view: everything()}, proxies: &proxies{
+	w := &world{loop: &loop{view: everything()}, leader: election.Standing{Leads: true, Holder: "here.1", Since: noon, Epoch: 3}, proxies: &proxies{
 		nodes:    []xds.Node{{ID: "envoy-1", Fleet: "edge", Envoy: "1.40.0", Connected: noon.Add(-time.Hour), Published: "pppppp", Acknowledged: "oooooo", Behind: 2, Lag: 3 * time.Second, Refused: "no such filter"}},
 		refusals: []xds.Refusal{{Fleet: "edge", Service: "wiki", Version: "vvvvvv", Node: "envoy-1", Why: "no such filter"}},
 	}}
 	registry := prometheus.NewPedanticRegistry()
-	registry.MustRegister(Collector(w.loop, w.proxies))
-	w.config = Config{Loop: w.loop, Proxies: w.proxies, Token: secret.New(token), Gatherer: registry,
+	leader := func() election.Standing { return w.leader }
+	registry.MustRegister(Collector(w.loop, w.proxies, leader))
+	w.config = Config{Loop: w.loop, Leader: leader, Proxies: w.proxies, Token: secret.New(token), Gatherer: registry,
 		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Now: func() time.Time { return noon }, Version: "v1", Budget: func() budget.State {
 			return budget.State{Rate: 5, Limit: 10, Saved: 41, People: 2, Background: 7, Actions: map[string]budget.Count{"GetChange": {Requests: 33, Throttled: 1}}}
 		}, Evaluating: func() (int, int) { return 128, 5000 }, Name: "acme/edge-config"}

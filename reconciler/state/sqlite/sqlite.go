@@ -1,5 +1,5 @@
-// Package sqlite keeps the state in one SQLite file in a folder: the default, with nothing to set up. The folder is locked: one
-// daemon at a time.
+// Package sqlite keeps the state in one SQLite file in a folder: the default, with nothing to set up. Several
+// processes of one machine may have it open.
 //
 // It is not for more than one machine.
 package sqlite
@@ -45,21 +45,16 @@ func Open(ctx context.Context, dir string) (*Store, error) {
 	return s, nil
 }
 
+// lockFolder keeps daemons away that do not know of the lease, and want the folder for themselves.
 func lockFolder(dir string) (*os.File, error) {
 	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("lock state folder: %w", err)
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB); err != nil {
 		holder := make([]byte, 20)
 		n, _ := f.Read(holder)
-		return nil, errors.Join(fmt.Errorf("state folder %s is in use by process %s", dir, holder[:n]), f.Close())
-	}
-	if err := f.Truncate(0); err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	if _, err := fmt.Fprint(f, os.Getpid()); err != nil {
-		return nil, errors.Join(err, f.Close())
+		return nil, errors.Join(fmt.Errorf("state folder %s is in use by process %s, an older edgewright that shares it with nobody: stop it", dir, holder[:n]), f.Close())
 	}
 	return f, nil
 }

@@ -2,9 +2,13 @@ package sqlite_test
 
 import (
 	"database/sql"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"github.com/edgewright/edgewright/fixtures/storetest"
@@ -41,12 +45,53 @@ func TestRowsOutliveTheStore(t *testing.T) {
 	}
 }
 
-func TestOneDaemonAFolder(t *testing.T) {
+// TestOlderDaemonsKeepTheFolder holds that a daemon which wants the folder for itself is neither joined nor let in.
+func TestOlderDaemonsKeepTheFolder(t *testing.T) {
 	dir := t.TempDir()
+	older, err := os.Create(filepath.Join(dir, "lock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer older.Close()
+	exclusive := func() error { return syscall.Flock(int(older.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) }
+	if err := exclusive(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := sqlite.Open(t.Context(), dir); err == nil || !strings.Contains(err.Error(), "in use by process") {
+		t.Fatalf("open: %v", err)
+	}
+	if err := syscall.Flock(int(older.Fd()), syscall.LOCK_UN); err != nil {
+		t.Fatal(err)
+	}
 	open(t, dir)
-	_, err := sqlite.Open(t.Context(), dir)
-	if err == nil || !strings.Contains(err.Error(), "in use by process") {
-		t.Fatalf("second open: %v", err)
+	open(t, dir)
+	if err := exclusive(); err == nil {
+		t.Fatal("an older daemon can have the folder for itself, and others use it")
+	}
+}
+
+// TestProcessesShareTheFolder holds that two processes see what the other writes, and that one of many that race wins.
+func TestProcessesShareTheFolder(t *testing.T) {
+	dir := t.TempDir()
+	stores := []*sqlite.Store{open(t, dir), open(t, dir)}
+	var both sync.WaitGroup
+	var won atomic.Int64
+	for _, s := range stores {
+		both.Go(func() {
+			for version := range int64(100) {
+				switch err := s.Write(t.Context(), state.Op{Table: "t", Key: "k", Value: []byte("v"), Version: version}); {
+				case err == nil:
+					won.Add(1)
+				case !errors.Is(err, state.ErrConflict):
+					t.Error(err)
+				}
+			}
+		})
+	}
+	both.Wait()
+	item, err := stores[0].Get(t.Context(), "t", "k")
+	if err != nil || item.Version != won.Load() {
+		t.Fatalf("the row is at version %d (%v) after %d writes", item.Version, err, won.Load())
 	}
 }
 
