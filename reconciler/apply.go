@@ -42,7 +42,7 @@ func (l *loop) startCalls(ctx context.Context, now time.Time) error {
 
 func (l *loop) start(ctx context.Context, batch plan.Batch, now time.Time) error {
 	digest := plan.Digest(string(batch.Scope), batch.Steps)
-	batch.Intent = fmt.Sprintf("%s-%d", digest, now.UnixMilli())
+	batch.Intent, batch.At = fmt.Sprintf("%s-%d", digest, now.UnixMilli()), now
 	if _, open := l.flights[batch.Intent]; open { // the same once more, within a millisecond
 		l.alarm("retry", now.Add(time.Millisecond))
 		return nil
@@ -95,7 +95,7 @@ func (l *loop) takeCalled(ctx context.Context, c called) {
 func (l *loop) taken(ctx context.Context, f flight, outcome plan.Outcome) {
 	z := l.zone(f.intent.Scope)
 	z.put(f.intent.Steps)
-	l.supersede(ctx, f)
+	l.overtake(f)
 	if outcome.Token == "" {
 		l.finish(ctx, f, f.intent.Steps, outcome)
 		return
@@ -229,8 +229,10 @@ func (l *loop) takeSettled(ctx context.Context, s settled) {
 	if !ours {
 		return
 	}
+	f.asking, f.ask = false, l.Now().Add(l.Every.Settle)
+	l.flights[s.intent] = f
 	if s.done {
-		l.finish(ctx, f, f.intent.Steps, plan.Outcome{Token: f.intent.Token})
+		l.finish(ctx, f, f.intent.Steps, plan.Outcome{Token: f.intent.Token}) // should it not be written, it is asked again
 		return
 	}
 	if s.err != nil {
@@ -240,9 +242,8 @@ func (l *loop) takeSettled(ctx context.Context, s settled) {
 		f.doubt = true
 		z := l.zone(f.intent.Scope)
 		z.wrote, z.due = l.Now(), l.Now()
+		l.flights[s.intent] = f
 	}
-	f.asking, f.ask = false, l.Now().Add(l.Every.Settle)
-	l.flights[s.intent] = f
 }
 
 // close writes in one go what a call came to: journal, inventory and audit.

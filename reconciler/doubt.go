@@ -12,9 +12,10 @@ import (
 	"github.com/edgewright/edgewright/render/resource"
 )
 
-// lateness is how long after it was begun a call without an answer may still be taken, and be seen: AWS takes no request that was signed
-// more than 15 minutes ago (AWS IAM User Guide, "Troubleshoot AWS Signature Version 4 API requests").
-const lateness = 16 * time.Minute
+// lateness is how long after it was begun a call without an answer may still be taken, and be seen: AWS takes no request whose signature
+// is more than 15 minutes away from its own time (AWS IAM User Guide, "Troubleshoot AWS Signature Version 4 API requests"). The clock of
+// the process that signed may have been wrong by as much.
+const lateness = 31 * time.Minute
 
 // resolve settles the calls of a scope whose answer never came, by a fresh observation. What is there as intended was done, and is ours
 // by the journal. A call of which nothing is seen is not waited for any more; but it stays in the journal for a while, as the request
@@ -86,6 +87,7 @@ func (l *loop) seenOf(f flight) []plan.Step {
 	var seen []plan.Step
 	for _, s := range f.intent.Steps {
 		switch as := bytes.Equal(have[s.Key], s.After) && !bytes.Equal(s.Before, s.After); {
+		case as && l.explained(f, s):
 		case as && s.After != nil && alone:
 			return f.intent.Steps
 		case as:
@@ -95,12 +97,18 @@ func (l *loop) seenOf(f flight) []plan.Step {
 	return seen
 }
 
-// supersede gives up calls of which nothing was seen, and whose steps a later call has made.
-func (l *loop) supersede(ctx context.Context, by flight) {
-	for _, id := range sortedKeys(l.flights) {
-		f := l.flights[id]
-		if !f.holds() && f.meets(by) {
-			l.abandon(ctx, f, "no answer came, and a later call was taken in its place")
+// explained tells whether what a step was to make is there because of another call, as far as the inventory knows. So it is no sign that
+// this one was taken: it may still be on its way, and do the same again once somebody has undone it.
+func (l *loop) explained(f flight, s plan.Step) bool {
+	return (f.passed || f.inherited) && bytes.Equal(l.owned[s.Key].Spec, s.After)
+}
+
+// overtake notes of calls in doubt that a later one was taken, which makes some of their steps.
+func (l *loop) overtake(by flight) {
+	for id, f := range l.flights {
+		if f.doubt && id != by.intent.ID && f.meets(by) {
+			f.passed = true
+			l.flights[id] = f
 		}
 	}
 }

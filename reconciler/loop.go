@@ -123,6 +123,9 @@ type flight struct {
 	absent  time.Time // in doubt, and since when observations do not show it: it is not waited for, but may still come
 	asking  bool      // whether it has spread
 	ask     time.Time // when to ask next
+
+	inherited bool // begun by a process before this one, which may still be sending it
+	passed    bool // in doubt, and a later call about the same was taken
 }
 
 // State of a step.

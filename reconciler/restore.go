@@ -3,15 +3,31 @@ package reconciler
 import (
 	"context"
 	"fmt"
+	"slices"
+	"time"
 
+	"github.com/edgewright/edgewright/reconciler/state"
 	"github.com/edgewright/edgewright/render/resource"
 )
+
+// restarted is an entry whose times count from now. The clock by which they were written may have been another, or wrong: so what was
+// waited for is waited for once more, and no less.
+func restarted(e state.Entry, now time.Time) state.Entry {
+	e.Applied, e.Gone = now, slices.Clone(e.Gone)
+	for i := range e.Gone {
+		e.Gone[i].At = now
+	}
+	return e
+}
 
 // restore reads what a loop before this one has left, and serves the releases at once: proxies need nothing else of it. Calls whose
 // outcome is not in the journal are in doubt until their zone was listed.
 func (l *loop) restore(ctx context.Context) (err error) {
 	if l.owned, err = l.Books.Inventory.All(ctx); err != nil {
 		return fmt.Errorf("read inventory: %w", err)
+	}
+	for key, e := range l.owned {
+		l.owned[key] = restarted(e, l.Now())
 	}
 	if l.approvals, err = l.Books.Approvals.All(ctx); err != nil {
 		return fmt.Errorf("read approvals: %w", err)
@@ -48,7 +64,7 @@ func (l *loop) restore(ctx context.Context) (err error) {
 	}
 	for _, intent := range open {
 		l.zone(intent.Scope)
-		l.flights[intent.ID] = flight{intent: intent, started: l.Now(), doubt: intent.Token == "", ask: l.Now()}
+		l.flights[intent.ID] = flight{intent: intent, started: l.Now(), doubt: intent.Token == "", ask: l.Now(), inherited: true}
 		l.Log.Info("a call of the last run is open", "intent", intent.ID, "taken", intent.Token != "")
 	}
 	for key := range l.owned {

@@ -129,9 +129,15 @@ func (s *sim) checkEnd() {
 			}
 		}
 	}
+	taken := map[string]bool{} // steps of calls that the journal calls taken
 	for _, i := range intents {
-		uncertain[i.ID] = slices.ContainsFunc(i.Steps, func(step plan.Step) bool {
-			return s.touched[strings.TrimPrefix(string(step.Key.Scope), "zone/")+" "+step.Key.Name]
+		for _, step := range i.Steps {
+			taken[step.ID()] = taken[step.ID()] || finished[i.ID]
+		}
+	}
+	for _, i := range intents {
+		uncertain[i.ID] = slices.ContainsFunc(i.Steps, func(step plan.Step) bool { // of two calls that make the same, nobody knows which one did
+			return taken[step.ID()] || s.touched[strings.TrimPrefix(string(step.Key.Scope), "zone/")+" "+step.Key.Name]
 		})
 	}
 	for _, intent := range sortedKeys(s.intents) {

@@ -50,6 +50,7 @@ type Snapshot struct {
 type Batch struct {
 	Scope  resource.Scope `json:"scope"`
 	Intent string         `json:"intent,omitempty"` // the journal's id, carried to AWS where a call has room for a comment
+	At     time.Time      `json:"at,omitzero"`      // when it was begun: AWS takes it for a while from then on; zero: from its sending on
 	Steps  []Step         `json:"steps"`
 }
 
