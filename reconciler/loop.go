@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/edgewright/edgewright/reconciler/forge"
 	"github.com/edgewright/edgewright/reconciler/plan"
 	"github.com/edgewright/edgewright/reconciler/release"
 	"github.com/edgewright/edgewright/reconciler/state"
@@ -69,10 +70,12 @@ type loop struct {
 	units  map[string]envoy.Unit // decoded contents of the releases, by hash
 
 	swept      time.Time
-	told       time.Time            // when reviews and the view were last made
-	stale      bool                 // something changed since
-	alarms     map[string]time.Time // what to wake up for
-	asks       []*shownAsk          // for what merged pulls had shown
+	told       time.Time // when reviews and the view were last made
+	worded     map[forge.Target]wording
+	wordedLast map[forge.Target]wording // the time before
+	stale      bool                     // something changed since
+	alarms     map[string]time.Time     // what to wake up for
+	asks       []*shownAsk              // for what merged pulls had shown
 	aside      func(ctx context.Context, work func() any)
 	calls      context.Context // of writing calls: it outlives Run's for a while
 	cut        context.CancelFunc

@@ -178,7 +178,7 @@ func (l *loop) mayStillLead(place schema.Place, fleet resource.Scope, now time.T
 	}
 	for _, f := range l.flights {
 		for _, s := range f.intent.Steps {
-			if slices.Contains(s.Hosts(), place.Host) && leads(s.Needs) {
+			if leads(s.Needs) && slices.Contains(s.Hosts(), place.Host) {
 				return true
 			}
 		}

@@ -241,7 +241,7 @@ func (s *sim) settle() {
 		}
 		s.apply()
 		s.removeClashes()
-		s.advance(max(s.leader.untilNext(), time.Duration(1+n/20)*time.Second)) // ever longer: a call in doubt takes its time
+		s.advance(max(s.leader.untilNext(), time.Duration(1+n*n/100)*time.Second)) // ever longer: a call in doubt takes its time
 		s.tell(nil)
 		if len(s.leader.steps)+len(s.leader.flights) == 0 && len(s.world.Writes()) == before && s.converged() {
 			calm++

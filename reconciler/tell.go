@@ -3,6 +3,7 @@ package reconciler
 import (
 	"bytes"
 	"context"
+	"reflect"
 	"slices"
 	"time"
 
@@ -22,6 +23,7 @@ func (l *loop) tell(now time.Time) {
 		return
 	}
 	l.told, l.stale = now, false
+	l.worded, l.wordedLast = map[forge.Target]wording{}, l.worded
 	l.planPulls(l.ctx)
 	if l.Forge != nil && l.tip.Hash != "" {
 		l.review()
@@ -37,18 +39,37 @@ func (l *loop) review() {
 			continue // it is being evaluated against the new tip
 		}
 		one := posting{target: forge.Target{Pull: n, SHA: p.pull.Head}, review: l.reviewPull(p), plan: new(p.plan)}
-		one.steady = forge.Steady(one.review.Comment())
+		one.steady = forge.Steady(l.comment(one.target, one.review))
 		l.posts.put(one)
 	}
 	for _, n := range sortedKeys(l.merged) {
 		f := l.merged[n]
 		one := posting{target: forge.Target{Pull: n, SHA: f.pull.Head}, review: l.reviewMerged(f)}
-		one.steady = forge.Steady(one.review.Comment())
+		one.steady = forge.Steady(l.comment(one.target, one.review))
 		l.posts.put(one)
 	}
 	tip := posting{target: forge.Target{SHA: l.tip.Hash, CheckOnly: true, Background: true}, review: l.reviewTip()}
-	tip.steady = forge.Steady(tip.review.Comment())
+	tip.steady = forge.Steady(l.comment(tip.target, tip.review))
 	l.posts.put(tip)
+}
+
+// wording is a review as it was put into words.
+type wording struct {
+	review  forge.Review
+	comment string
+}
+
+// comment is a review in words. Most reviews say what they said a moment ago: they are not worded again.
+func (l *loop) comment(to forge.Target, r forge.Review) string {
+	for _, known := range []map[forge.Target]wording{l.worded, l.wordedLast} {
+		if w, is := known[to]; is && reflect.DeepEqual(w.review, r) {
+			l.worded[to] = w
+			return w.comment
+		}
+	}
+	w := wording{r, r.Comment()}
+	l.worded[to] = w
+	return w.comment
 }
 
 func (l *loop) reviewPull(p *pull) forge.Review {

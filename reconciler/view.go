@@ -264,7 +264,7 @@ func (l *loop) showPulls() (open, merged []PullView) {
 		if verdict == "" {
 			verdict = "planned"
 		}
-		return PullView{Number: p.Number, Title: p.Title, Author: p.Author, Head: p.Head, URL: p.URL, Verdict: verdict, Digest: r.Digest, Comment: r.Comment()}
+		return PullView{Number: p.Number, Title: p.Title, Author: p.Author, Head: p.Head, URL: p.URL, Verdict: verdict, Digest: r.Digest, Comment: l.comment(forge.Target{Pull: p.Number, SHA: p.Head}, r)}
 	}
 	for _, n := range sortedKeys(l.pulls) {
 		open = append(open, show(l.pulls[n].pull, l.reviewPull(l.pulls[n])))
