@@ -124,7 +124,10 @@ func (l *loop) refused(ctx context.Context, f flight, outcome plan.Outcome) {
 		}
 	}
 	if err := l.close(ctx, f, outcome, now, nil, l.entries(f.intent.Steps, "refused: "+outcome.Refused, now)); err != nil {
-		l.Log.Error("journal outcome", "intent", f.intent.ID, "error", err)
+		l.Log.Error("journal outcome", "intent", f.intent.ID, "error", err) // it stays open, and is in doubt until it can be written
+		f.doubt, z.wrote, z.due = true, now, now
+		l.flights[f.intent.ID] = f
+		return
 	}
 	l.land(f)
 	z.due = now

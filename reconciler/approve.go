@@ -3,6 +3,7 @@ package reconciler
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -97,22 +98,26 @@ func (r *Reconciler) askForPulls(ctx context.Context, old, tip string, start boo
 
 // takeShown approves what the merged pulls had shown, and follows them until they are done.
 func (l *loop) takeShown(ctx context.Context, m shownFound) {
-	if m.ask.asking, m.ask.times = false, m.ask.times+1; m.err == nil {
-		l.asks = slices.DeleteFunc(l.asks, func(a *shownAsk) bool { return a == m.ask })
-	} else {
-		m.ask.due = l.Now().Add(backoff(m.ask.times))
-		l.forgeError = m.err
-		l.Log.Warn("pulls of new commits cannot be found", "error", m.err)
-	}
+	err := m.err
 	for _, found := range m.pulls {
-		p, ok, err := l.Books.Plans.ByPull(ctx, found.pull.Number)
-		if err != nil || !ok {
+		p, ok, failed := l.Books.Plans.ByPull(ctx, found.pull.Number)
+		if failed != nil || !ok {
+			err = errors.Join(err, failed)
 			continue
 		}
 		if p.Posted {
-			l.approve(ctx, p.Shown(), state.Approval{By: fmt.Sprintf("pull #%d", p.Pull), At: l.Now(), Digest: p.Digest})
+			err = errors.Join(err, l.approve(ctx, p.Shown(), state.Approval{By: fmt.Sprintf("pull #%d", p.Pull), At: l.Now(), Digest: p.Digest}))
 		}
 		l.merged[found.pull.Number] = &followed{mergedPull: found, plan: p, seen: l.seen}
+	}
+	if m.ask.asking, m.ask.times = false, m.ask.times+1; err == nil {
+		l.asks = slices.DeleteFunc(l.asks, func(a *shownAsk) bool { return a == m.ask })
+	} else {
+		m.ask.due = l.Now().Add(backoff(m.ask.times))
+		l.Log.Warn("what the pulls of new commits had shown cannot be found; it is asked again", "error", err)
+	}
+	if m.err != nil {
+		l.forgeError = m.err
 	}
 	for numbers := sortedKeys(l.merged); len(numbers) > maxFollowed; numbers = numbers[1:] {
 		delete(l.merged, numbers[0])
@@ -121,8 +126,8 @@ func (l *loop) takeShown(ctx context.Context, m shownFound) {
 }
 
 // approve remembers that somebody agreed to steps. It holds for these very steps only: same key, same before, same after; and only
-// while the branch asks for them, or may do so once their zone was listed.
-func (l *loop) approve(ctx context.Context, steps []plan.Step, a state.Approval) {
+// while the branch asks for them, or may do so once their zone was listed. What cannot be stored is not approved.
+func (l *loop) approve(ctx context.Context, steps []plan.Step, a state.Approval) error {
 	for _, s := range steps {
 		id := s.ID()
 		if now, is := l.steps[s.Key]; !(is && now.ID() == id) && !l.unknown[s.Key] && !l.inFlight(s.Key) {
@@ -132,12 +137,13 @@ func (l *loop) approve(ctx context.Context, steps []plan.Step, a state.Approval)
 			continue
 		}
 		a.Key = s.Key
+		if err := l.Books.Approvals.Put(ctx, id, a); err != nil {
+			return err
+		}
 		l.approvals[id] = a
 		l.Log.Debug("approved", "verb", s.Verb, "key", s.Key, "by", a.By, "id", id)
-		if err := l.Books.Approvals.Put(ctx, id, a); err != nil {
-			l.Log.Error("store approval", "error", err)
-		}
 	}
+	return nil
 }
 
 // forgetApprovals drops approvals of steps that a new commit no longer plans: the same step asked for again later needs a new one.
@@ -232,11 +238,15 @@ func (l *loop) agree(ctx context.Context, q Apply, steps []plan.Step, digest str
 		return refuse("%s; to go on, confirm the exact count: --confirm-deletes %d", l.vetoes[0].Message, deletes)
 	}
 	a := state.Approval{By: q.Identity, At: l.Now(), Digest: digest, Confirmed: deletes > 0}
+	if err := l.Books.Audit.Append(ctx, audit.Entry{At: a.At, Who: q.Identity, Why: "apply " + digest, What: what(steps), Result: "approved"}); err != nil {
+		return fmt.Errorf("nothing is applied, as it cannot be written down: %w", err)
+	}
 	for _, s := range steps {
 		delete(l.approvals, s.ID())
 	}
-	l.note(ctx, audit.Entry{Who: q.Identity, Why: "apply " + digest, What: what(steps), Result: "approved"})
-	l.approve(ctx, steps, a)
+	if err := l.approve(ctx, steps, a); err != nil {
+		return fmt.Errorf("store approval: %w", err)
+	}
 	l.log(ctx, "apply", "digest", digest, "by", q.Identity, "steps", len(steps))
 	return nil
 }

@@ -29,6 +29,9 @@ func (l *loop) resolve(ctx context.Context, scope resource.Scope, started time.T
 	}
 	for _, j := range l.judgeDoubts(doubts) {
 		f := j.flight
+		if !j.told && l.seenHalf(f, len(j.seen), started) {
+			continue
+		}
 		if len(j.seen) > 0 {
 			l.Log.Info("a call whose answer was lost had been taken", "scope", scope, "intent", f.intent.ID, "steps", len(f.intent.Steps), "seen", len(j.seen))
 			l.finish(ctx, f, j.seen, plan.Outcome{})
@@ -73,6 +76,23 @@ func (l *loop) judgeDoubts(doubts []flight) []judged {
 		out = append(out, j)
 	}
 	return out
+}
+
+// seenHalf tells whether a listing shows a part of a call for the first time. As a call is taken whole, its pages may be from before and
+// after: a later listing tells.
+func (l *loop) seenHalf(f flight, seen int, started time.Time) bool {
+	if seen == 0 || seen == len(f.intent.Steps) {
+		return false
+	}
+	if f.half.IsZero() {
+		f.half = started
+		l.flights[f.intent.ID] = f
+	}
+	if started.Sub(f.half) >= staleness {
+		return false
+	}
+	l.zone(f.intent.Scope).due = f.half.Add(staleness)
+	return true
 }
 
 // seenOf are the steps of a call of which an observation tells that they were done. A call is taken whole, so one value that is there as

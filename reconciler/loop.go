@@ -127,8 +127,9 @@ type flight struct {
 	asking  bool      // whether it has spread
 	ask     time.Time // when to ask next
 
-	inherited bool // begun by a process before this one, which may still be sending it
-	passed    bool // in doubt, and a later call about the same was taken
+	half      time.Time // in doubt, and since when a part of it is seen
+	inherited bool      // begun by a process before this one, which may still be sending it
+	passed    bool      // in doubt, and a later call about the same was taken
 }
 
 // State of a step.

@@ -8,65 +8,70 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
+	"strings"
 	"testing"
 )
 
-// planted are faults of the engine that the simulation has to find. A seed is where each was found last, and is tried before all others.
+// planted are faults of the engine that the simulation has to find: in a file, what is right is replaced by what is wrong, which holds
+// PLANTED where it is only to be wrong when that fault is asked for. A seed is where each was found last, and is tried before all others.
 var planted = []struct {
 	seed                     int
 	name, file, right, wrong string
 }{
-	{2, "updates have no precondition", "aws/route53/apply.go", "changes(id, batch.Steps, p.Upsert)", "changes(id, batch.Steps, true)"},
-	{16, "what is not in the inventory is deleted too", "plan/diff.go", "if !desired && !ours {", "if false {"},
-	{1, "calls are not journalled", "apply.go", "if err := l.Books.Journal.Begin(ctx, intent); err != nil {", "if err := error(nil); err != nil {"},
-	{2, "open calls are forgotten at a start", "restore.go", "for _, intent := range open {", "for _, intent := range open[:0] {"},
-	{13, "a lost answer counts as a refusal", "apply.go", "		f.doubt = true\n		l.flights[c.intent] = f\n", "		l.land(f)\n"},
-	{4, "one value tells of a call, though another may have made it", "doubt.go", "alone = alone && (id == f.intent.ID || !f.meets(other))", "_, _ = id, other"},
-	{1, "a name is published before it is served", "pass.go", `if missing := l.missing(s, need); missing != "" {`, `if missing := l.missing(s, need); false && missing != "" {`},
-	{1, "what a name let go does not linger", "publish.go", "	return still\n", "	return false && still\n"},
-	{42, "the TTL of a record that somebody deleted is forgotten", "apply.go", "before := max(ttlOf(s.Before), ttlOf(old.Spec))", "before := ttlOf(s.Before)"},
-	{2, "nobody has to agree", "pass.go", "!agreed && plan.TakesTraffic(s)", "false && !agreed"},
-	{1, "the audit does not hear of what was done", "apply.go", `entries, l.entries(steps, "applied", now))`, "entries, nil)"},
-	{1, "any digest is good", "approve.go", "case q.Digest != digest:", "case false:"},
-	{1, "any count is good", "approve.go", "case q.ConfirmDeletes != deletes:", "case false:"},
-	{3, "problems hold nobody", "hold.go", "		if p.Unused {\n", "		if true {\n"},
-	{2, "a change of two services is published by halves", "pass.go", `			if why := l.nameTaken(s); why != "" {`, `			if why := l.nameTaken(s); false && why != "" {`},
+	{2, "updates have no precondition", "aws/route53/apply.go", "changes(id, batch.Steps, p.Upsert)", "changes(id, batch.Steps, p.Upsert || PLANTED)"},
+	{9, "what is not in the inventory is deleted too", "plan/diff.go", "if !desired && !ours {", "if !desired && !ours && !PLANTED {"},
+	{2, "calls are not journalled", "apply.go", "if err := l.Books.Journal.Begin(ctx, intent); err != nil {", "if PLANTED {\n} else if err := l.Books.Journal.Begin(ctx, intent); err != nil {"},
+	{2, "open calls are forgotten at a start", "restore.go", "for _, intent := range open {", "for _, intent := range pick(PLANTED, nil, open) {"},
+	{2, "a lost answer counts as a refusal", "apply.go", "		f.doubt = true\n		l.flights[c.intent] = f\n", "		f.doubt = true\n		l.flights[c.intent] = f\n		if PLANTED {\n			l.land(f)\n		}\n"},
+	{4, "one value tells of a call, though another may have made it", "doubt.go", "alone = alone && (id == f.intent.ID", "alone = alone && (PLANTED || id == f.intent.ID"},
+	{9, "what another call explains counts as a sign of a call in doubt", "doubt.go", "case as && l.explained(f, s):", "case as && !PLANTED && l.explained(f, s):"},
+	{2, "who was replaced writes on", "state/lease.go", "	epoch := f.Epoch()\n", "	epoch := f.Epoch()\n	if PLANTED {\n		return f.Store.Write(ctx, ops...)\n	}\n"},
+	{8, "the times of another process are taken as they are", "restore.go", "restarted(e, l.Now())", "pick(PLANTED, e, restarted(e, l.Now()))"},
+	{208, "a list that breaks off counts as whole", "aws/route53/observe.go", "		out, err := p.page(ctx, in)\n", "		out, err := p.page(ctx, in)\n		if PLANTED && err != nil && len(all) > 0 {\n			return all, nil\n		}\n"},
+	{1, "a name is published before it is served", "wait.go", `if missing := l.missing(s, need); missing != "" {`, `if missing := l.missing(s, need); missing != "" && !PLANTED {`},
+	{2, "what a name let go does not linger", "publish.go", "	return still\n", "	return still && !PLANTED\n"},
+	{42, "the TTL of a record that somebody deleted is forgotten", "apply.go", "before := max(ttlOf(s.Before), ttlOf(old.Spec))", "before := max(ttlOf(s.Before), ttlOf(pick(PLANTED, nil, old.Spec)))"},
+	{2, "nobody has to agree", "judge.go", "case plan.TakesTraffic(s):", "case plan.TakesTraffic(s) && !PLANTED:"},
+	{1, "the audit does not hear of what was done", "apply.go", `entries, l.entries(steps, "applied", now))`, `entries, pick(PLANTED, nil, l.entries(steps, "applied", now)))`},
+	{1, "any digest is good", "approve.go", "case q.Digest != digest:", "case q.Digest != digest && !PLANTED:"},
+	{2, "any count is good", "approve.go", "case q.ConfirmDeletes != deletes:", "case q.ConfirmDeletes != deletes && !PLANTED:"},
+	{1, "problems hold nobody", "hold.go", "		if p.Unused {\n", "		if p.Unused || PLANTED {\n"},
+	{2, "a change of two services is published by halves", "wait.go", `			if why := l.nameTaken(s); why != "" {`, `			if why := l.nameTaken(s); why != "" && !PLANTED {`},
+	{2, "each step is a call", "apply.go", "if z.limit > 0 {\n			steps = steps[:min(z.limit, len(steps))]", "if z.limit > 0 || PLANTED {\n			steps = steps[:min(max(z.limit, 1), len(steps))]"},
 }
 
-// TestPlantedFaults holds that the simulation finds what it is there to find: each fault is planted in a copy of the engine's source, and
-// some seed must fail for it.
+// switches is a file that each package with faults gets.
+const switches = `package %s
+
+import "os"
+
+var switchedOn = os.Getenv("EDGEWRIGHT_PLANTED")
+
+func pick[T any](wrong bool, other, right T) T {
+	if wrong {
+		return other
+	}
+	return right
+}
+`
+
+// TestPlantedFaults holds that the simulation finds what it is there to find: the faults are planted in a copy of the engine's source, each
+// to be switched on alone, and some seed must fail for it.
 func TestPlantedFaults(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it compiles the package once for each fault")
+		t.Skip("it compiles the package anew")
+	}
+	binary := plant(t)
+	if out, err := play(t, binary, "none", 1, 3); err != nil {
+		t.Fatalf("it fails without a fault: %v\n%s", err, out)
 	}
 	found := regexp.MustCompile(`seed (\d+): (.*)`)
-	for _, fault := range planted {
+	for i, fault := range planted {
 		t.Run(fault.name, func(t *testing.T) {
-			dir := t.TempDir()
-			file, err := filepath.Abs(fault.file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			source, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if n := bytes.Count(source, []byte(fault.right)); n != 1 {
-				t.Fatalf("%s holds %q %d times: plant it elsewhere", fault.file, fault.right, n)
-			}
-			copied, overlay, binary := filepath.Join(dir, "planted.go"), filepath.Join(dir, "overlay.json"), filepath.Join(dir, "planted.test")
-			write(t, copied, bytes.Replace(source, []byte(fault.right), []byte(fault.wrong), 1))
-			replace, err := json.Marshal(map[string]map[string]string{"Replace": {file: copied}})
-			if err != nil {
-				t.Fatal(err)
-			}
-			write(t, overlay, replace)
-			if out, err := exec.CommandContext(t.Context(), "go", "test", "-c", "-overlay", overlay, "-o", binary, ".").CombinedOutput(); err != nil {
-				t.Fatalf("it does not compile: %v\n%s", err, out)
-			}
+			t.Parallel()
 			for _, seeds := range []struct{ from, n int }{{fault.seed, 1}, {1, *simSeeds}} {
-				out, err := exec.CommandContext(t.Context(), binary, "-test.run", "^TestSimulation$", "-sim.stop", "1",
-					"-sim.from", fmt.Sprint(seeds.from), "-sim.seeds", fmt.Sprint(seeds.n)).CombinedOutput()
+				out, err := play(t, binary, strconv.Itoa(i), seeds.from, seeds.n)
 				if seed := found.FindSubmatch(out); err != nil && seed != nil {
 					t.Logf("found by seed %s: %s", seed[1], seed[2])
 					return
@@ -75,6 +80,54 @@ func TestPlantedFaults(t *testing.T) {
 			t.Fatalf("nothing was found in %d seeds", *simSeeds)
 		})
 	}
+}
+
+// play runs seeds with one fault switched on.
+func play(t *testing.T, binary, fault string, from, seeds int) ([]byte, error) {
+	cmd := exec.CommandContext(t.Context(), binary, "-test.run", "^TestSimulation$", "-sim.stop", "1", "-sim.keep=false",
+		"-sim.from", strconv.Itoa(from), "-sim.seeds", strconv.Itoa(seeds))
+	cmd.Env = append(os.Environ(), "EDGEWRIGHT_PLANTED="+fault)
+	return cmd.CombinedOutput()
+}
+
+// plant compiles the tests of this package with all faults in it.
+func plant(t *testing.T) (binary string) {
+	dir := t.TempDir()
+	sources, replace := map[string][]byte{}, map[string]string{}
+	for i, fault := range planted {
+		file, err := filepath.Abs(fault.file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if sources[file] == nil {
+			if sources[file], err = os.ReadFile(file); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n := bytes.Count(sources[file], []byte(fault.right)); n != 1 {
+			t.Fatalf("%s holds %q %d times: plant it elsewhere", fault.file, fault.right, n)
+		}
+		wrong := strings.ReplaceAll(fault.wrong, "PLANTED", fmt.Sprintf("(switchedOn == %q)", strconv.Itoa(i)))
+		sources[file] = bytes.Replace(sources[file], []byte(fault.right), []byte(wrong), 1)
+	}
+	for file, source := range sources {
+		name := regexp.MustCompile(`(?m)^package (\w+)`).FindSubmatch(source)[1]
+		replace[file] = filepath.Join(dir, fmt.Sprintf("%d.go", len(replace)))
+		write(t, replace[file], source)
+		added := filepath.Join(filepath.Dir(file), "planted_switches.go")
+		replace[added] = filepath.Join(dir, string(name)+"_switches.go")
+		write(t, replace[added], fmt.Appendf(nil, switches, name))
+	}
+	overlay, err := json.Marshal(map[string]any{"Replace": replace})
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(dir, "overlay.json"), overlay)
+	binary = filepath.Join(dir, "planted.test")
+	if out, err := exec.CommandContext(t.Context(), "go", "test", "-c", "-overlay", filepath.Join(dir, "overlay.json"), "-o", binary, ".").CombinedOutput(); err != nil {
+		t.Fatalf("it does not compile: %v\n%s", err, out)
+	}
+	return binary
 }
 
 func write(t *testing.T, file string, data []byte) {

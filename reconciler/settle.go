@@ -146,7 +146,7 @@ func (l *loop) choose(ctx context.Context, q Settle, keys []resource.Key) error 
 			kept := plan.Kept{Have: l.steps[key].Before, Want: l.steps[key].After}
 			err = l.decided(ctx, state.Decision{Key: key, Kept: &kept, By: q.Identity, At: now})
 		case ChoosePutBack:
-			l.approve(ctx, []plan.Step{l.steps[key]}, state.Approval{By: q.Identity, At: now})
+			err = l.approve(ctx, []plan.Step{l.steps[key]}, state.Approval{By: q.Identity, At: now})
 		case ChooseForget:
 			err = l.letGo(ctx, key)
 		}

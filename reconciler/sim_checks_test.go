@@ -1,6 +1,7 @@
 package reconciler
 
 import (
+	"context"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -46,7 +47,7 @@ func (s *sim) checkWrite(w world.Write) {
 			want = append(want, "CREATE "+kind+" "+name)
 		}
 		if step.Verb == plan.Delete {
-			s.checkHeld(schema.Hostname(name))
+			s.checkHeld(schema.Hostname(name), intent.Commit)
 		}
 		if plan.TakesTraffic(step) && !s.agreed[step.ID()] {
 			s.fail("%s %s takes traffic away, and nobody agreed to it", step.Verb, step.Key)
@@ -72,11 +73,8 @@ func (s *sim) checkWrite(w world.Write) {
 }
 
 // checkHeld holds that a declaration which cannot be read stays in effect as it was (invariant 7).
-func (s *sim) checkHeld(host schema.Hostname) {
-	if s.leader == nil { // its request outlived it
-		return
-	}
-	i := slices.IndexFunc(s.branch, func(c revision) bool { return c.commit.Hash == s.leader.tip.Hash })
+func (s *sim) checkHeld(host schema.Hostname, commit string) {
+	i := slices.IndexFunc(s.branch, func(c revision) bool { return c.commit.Hash == commit })
 	if i < 1 {
 		return
 	}
@@ -88,12 +86,20 @@ func (s *sim) checkHeld(host schema.Hostname) {
 	}
 }
 
+// checkHolder holds that nobody writes but who has the lease.
+func (s *sim) checkHolder(p *process, what string) {
+	term, err := (state.Lease{Store: desk{s.rows, p}}).Read(context.Background())
+	if err != nil || term.Holder != p.election.Self && what != "lease" {
+		s.fail("%s wrote %s, and %q has the lease, %v", p.election.Self, what, term.Holder, err)
+	}
+}
+
 // checkLeads holds that whoever is led to a fleet by a new record is answered by each of its proxies (invariant 5).
 func (s *sim) checkLeads(zone string, r world.RecordSet) {
 	host := schema.Hostname(strings.TrimSuffix(r.Name, "."))
 	for _, address := range r.Values() {
 		for i, n := range s.nodes {
-			if addressOf[n.fleet] == address && n.connected && !n.answers(exposureOf(zone), host) {
+			if addressOf[n.fleet] == address && n.to != nil && n.to == s.leader && !n.answers(exposureOf(zone), host) {
 				s.fail("%s leads to fleet %s, whose proxy %d does not answer for it", host, n.fleet, i)
 			}
 		}

@@ -3,6 +3,7 @@ package reconciler
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/edgewright/edgewright/fixtures/world"
 	"github.com/edgewright/edgewright/reconciler/plan"
+	"github.com/edgewright/edgewright/reconciler/state"
 	"github.com/edgewright/edgewright/render"
 	"github.com/edgewright/edgewright/render/dns"
 	"github.com/edgewright/edgewright/render/resource"
@@ -94,50 +96,41 @@ func (s *sim) checkEnd() {
 	if diff := s.difference(); diff != "" {
 		s.fail("at the end: %s", diff)
 	}
-	l := s.leader
+	s.calm = true
+	p := s.leader
 	var missed dto.Metric
-	if err := l.Metrics.Missed.Write(&missed); err != nil || missed.Counter.GetValue() != 0 {
+	if err := p.Metrics.Missed.Write(&missed); err != nil || missed.Counter.GetValue() != 0 {
 		s.fail("sweeps found %v differences that the passes had missed, %v", missed.Counter.GetValue(), err)
 	}
-	if err := l.Books.Audit.Verify(l.ctx); err != nil {
+	s.checkBooks(p)
+	s.checkQuiet(p)
+	s.checkCalls(p)
+}
+
+// checkBooks holds that journal and audit tell what became of each call that AWS took.
+func (s *sim) checkBooks(p *process) {
+	if err := p.Books.Audit.Verify(p.ctx); err != nil {
 		s.fail("audit: %v", err)
 	}
-	finished, uncertain := map[string]bool{}, map[string]bool{}
-	intents, err := l.Books.Journal.Finished(l.ctx)
+	if open, err := p.Books.Journal.Open(p.ctx); err != nil || len(open) > 0 {
+		s.fail("%d intents are open at the end, %v", len(open), err)
+	}
+	intents, err := p.Books.Journal.Finished(p.ctx)
 	if err != nil {
 		s.fail("read journal: %v", err)
 	}
-	told := map[string]int{}
-	entries, err := l.Books.Audit.Entries(l.ctx, 0, 1_000_000)
-	if err != nil {
-		s.fail("read audit: %v", err)
-	}
-	for _, e := range entries {
-		if e.Result == "applied" {
-			told[e.What]++
-		}
-	}
+	s.checkAudit(p, intents)
+	finished, done := map[string]bool{}, map[string]bool{} // calls that the journal calls taken, and their steps
 	for _, i := range intents {
 		finished[i.ID] = i.Outcome.Refused == ""
-		if s.intents[i.ID] == 0 || !finished[i.ID] {
-			continue
-		}
 		for _, step := range i.Steps {
-			what := fmt.Sprintf("%s %s", step.Verb, step.Key)
-			if told[what]--; told[what] < 0 && !s.touched[strings.TrimPrefix(string(step.Key.Scope), "zone/")+" "+step.Key.Name] {
-				s.fail("the audit does not say that it did: %s", what)
-			}
+			done[step.ID()] = done[step.ID()] || finished[i.ID]
 		}
 	}
-	taken := map[string]bool{} // steps of calls that the journal calls taken
-	for _, i := range intents {
-		for _, step := range i.Steps {
-			taken[step.ID()] = taken[step.ID()] || finished[i.ID]
-		}
-	}
+	uncertain := map[string]bool{}
 	for _, i := range intents {
 		uncertain[i.ID] = slices.ContainsFunc(i.Steps, func(step plan.Step) bool { // of two calls that make the same, nobody knows which one did
-			return taken[step.ID()] || s.touched[strings.TrimPrefix(string(step.Key.Scope), "zone/")+" "+step.Key.Name]
+			return done[step.ID()] || s.touched[at(step)]
 		})
 	}
 	for _, intent := range sortedKeys(s.intents) {
@@ -145,25 +138,102 @@ func (s *sim) checkEnd() {
 			s.fail("intent %s was taken by AWS; the journal has it closed: %v, taken: %v", intent, closed, taken)
 		}
 	}
-	if open, err := l.Books.Journal.Open(l.ctx); err != nil || len(open) > 0 {
-		s.fail("%d intents are open at the end, %v", len(open), err)
+}
+
+// checkAudit holds that the audit tells of each step that was done.
+func (s *sim) checkAudit(p *process, intents []state.Intent) {
+	entries, err := p.Books.Audit.Entries(p.ctx, 0, 1_000_000)
+	if err != nil {
+		s.fail("read audit: %v", err)
 	}
-	// Invariant 1: a converged world is left alone.
-	before := len(s.world.Writes())
-	s.advance(l.Every.Sweep + time.Second)
+	told := map[string]int{}
+	for _, e := range entries {
+		if e.Result == "applied" {
+			told[e.What]++
+		}
+	}
+	for _, i := range intents {
+		if s.intents[i.ID] == 0 || i.Outcome.Refused != "" {
+			continue
+		}
+		for _, step := range i.Steps {
+			what := fmt.Sprintf("%s %s", step.Verb, step.Key)
+			if told[what]--; told[what] < 0 && !s.touched[at(step)] {
+				s.fail("the audit does not say that it did: %s", what)
+			}
+		}
+	}
+}
+
+// at is the record of a step, by zone, type and name.
+func at(step plan.Step) string {
+	return strings.TrimPrefix(string(step.Key.Scope), "zone/") + " " + step.Key.Name
+}
+
+// checkQuiet holds that a converged world is left alone (invariant 1), and that looking at it takes the calls that it must: a list of each
+// zone, page by page.
+func (s *sim) checkQuiet(p *process) {
+	s.advance(p.Every.Sweep + time.Second)
+	before, lists := maps.Clone(s.calls), 0
+	writes := len(s.world.Writes())
 	for range 3 {
-		s.tell(nil)
-		for len(s.tasks) > 0 {
-			s.step(s.tasks[0], goesOn)
+		s.tell(p, nil)
+		s.everyTask()
+		s.everyMail()
+		s.advance(p.Every.Observe)
+		for _, z := range zoneNames {
+			lists += (len(s.world.Records(s.zones[z])) + s.options.Page - 1) / s.options.Page
 		}
-		for len(l.mail) > 0 {
-			m := l.mail[0]
-			l.mail = l.mail[1:]
-			s.tell(m)
-		}
-		s.advance(l.Every.Observe)
 	}
-	if n := len(s.world.Writes()) - before; n > 0 || len(l.steps) > 0 {
-		s.fail("a converged world gets %d writes and %d steps", n, len(l.steps))
+	if n := len(s.world.Writes()) - writes; n > 0 || len(p.steps) > 0 {
+		s.fail("a converged world gets %d writes and %d steps", n, len(p.steps))
+	}
+	s.checkCounts(before, map[string]int{"ListResourceRecordSets": lists})
+}
+
+// checkCalls holds that a change takes the fewest calls: one batch for each zone that differs, as no zone here fills a batch.
+func (s *sim) checkCalls(p *process) {
+	halved := func(z *zone) bool { return z.limit > 0 } // after a refusal, until the next success
+	if s.leader != p || len(s.faults) > 0 || slices.ContainsFunc(slices.Collect(maps.Values(p.zones)), halved) {
+		return
+	}
+	s.rest() // every proxy is connected
+	s.push(func(d declarations) declarations {
+		out := d.clone()
+		for id := range out.fleets {
+			out.fleets[id] += 100
+		}
+		return out
+	}, 0)
+	before, zones := maps.Clone(s.calls), map[string]bool{}
+	for at := range s.expected() {
+		if zone, record, _ := strings.Cut(at, " "); strings.HasPrefix(record, "A ") {
+			zones[zone] = true
+		}
+	}
+	for n := 0; n < 100 && !(p.loaded == s.tip().commit.Hash && len(p.steps)+len(p.flights) == 0); n++ {
+		s.rest()
+		s.advance(time.Duration(1+n) * time.Second)
+		if s.leader != p {
+			return
+		}
+		s.tell(p, nil)
+	}
+	if diff := s.difference(); diff != "" {
+		s.fail("after the last change: %s", diff)
+	}
+	s.checkCounts(before, map[string]int{"ChangeResourceRecordSets": len(zones)})
+}
+
+// checkCounts holds that calls were made as often as they must be, where AWS turned none away.
+func (s *sim) checkCounts(before, want map[string]int) {
+	if s.options.Rate > 0 {
+		return
+	}
+	s.count("calls were counted")
+	for operation, n := range want {
+		if got := s.calls[operation] - before[operation]; got != n {
+			s.fail("%d calls of %s, want %d", got, operation, n)
+		}
 	}
 }

@@ -26,46 +26,100 @@ func (s *sim) event() {
 		s.push(s.massacre(), 0)
 	case n < 36:
 		s.handMade()
-	case n < 46:
+	case n < 45:
 		s.proxyMoves()
-	case n < 52:
+	case n < 51:
 		s.apply()
-	case n < 56:
+	case n < 55:
 		s.trouble = []int{0, 0, 5, 20, 60}[s.IntN(5)]
-	case n < 59:
+	case n < 58:
 		s.frozen, s.frozenAt = !s.frozen, s.clock.Now()
 		s.world.Freeze(s.frozen)
-	case n < 64:
-		s.crashIn = 1 + s.IntN(12)
 	case n < 67:
-		s.crash()
+		s.machineEvent()
 	case n < 69:
 		s.count("clock jumps ahead")
 		s.advance(time.Duration(s.IntN(1200)) * time.Second)
 	default:
 		s.advance(time.Duration(s.IntN(3000)) * time.Millisecond)
-		s.tell(nil)
+		if p := s.awake(); p != nil {
+			s.tell(p, nil)
+		}
+	}
+}
+
+// machineEvent is what becomes of processes and their clocks.
+func (s *sim) machineEvent() {
+	p := s.processes[s.IntN(2)]
+	if s.leader != nil && s.chance(3, 4) {
+		p = s.leader
+	}
+	switch n := s.IntN(20); {
+	case n < 7:
+		s.crashIn = 1 + s.IntN(12)
+	case n < 11:
+		s.crash(p)
+	case n < 12:
+		if p.works() {
+			s.stopGently(p)
+		}
+	case n < 15:
+		if p.asleep {
+			s.wake(p)
+		} else {
+			s.fallAsleep(p)
+			s.advance(time.Duration(s.IntN(40)) * time.Second)
+		}
+	case n < 18:
+		s.sleepIn = 1 + s.IntN(12)
+	default:
+		s.wallClock()
+	}
+}
+
+// wallClock sets the clock on the wall, by as much as AWS suffers. A process reads it when it starts; what passes then it measures itself.
+func (s *sim) wallClock() {
+	before := s.wrong
+	s.wrong = time.Duration(s.IntN(480)-240) * time.Second
+	if s.wrong > before {
+		s.count("wall clock is set forwards")
+	} else {
+		s.count("wall clock is set back")
 	}
 }
 
 // progress lets one thing that is under way go on.
 func (s *sim) progress() {
-	l := s.leader
-	switch n := s.IntN(10); {
-	case n < 4 && len(s.tasks) > 0:
-		s.step(s.tasks[s.IntN(len(s.tasks))], goesOn)
-	case n < 7 && len(l.mail) > 0:
-		i := s.IntN(len(l.mail))
-		if _, is := l.mail[i].(posted); is { // they come from one goroutine, in their order
-			i = slices.IndexFunc(l.mail, func(m any) bool { _, is := m.(posted); return is })
+	p := s.processes[s.IntN(2)]
+	if s.chance(9, 10) && s.leader != nil {
+		p = s.leader
+	}
+	n := s.IntN(10)
+	if tasks := s.steppable(); n < 4 && len(tasks) > 0 {
+		s.step(tasks[s.IntN(len(tasks))], goesOn)
+		return
+	}
+	if p.asleep && s.chance(1, 6) {
+		s.wake(p)
+		return
+	}
+	if !p.works() {
+		s.advance(time.Second)
+		return
+	}
+	switch {
+	case n < 7 && len(p.mail) > 0:
+		i := s.IntN(len(p.mail))
+		if _, is := p.mail[i].(posted); is { // they come from one goroutine, in their order
+			i = slices.IndexFunc(p.mail, func(m any) bool { _, is := m.(posted); return is })
 		}
-		m := l.mail[i]
-		l.mail = slices.Delete(l.mail, i, i+1)
-		s.tell(m)
-	case n < 8 && len(l.posts) > 0:
-		s.post()
+		m := p.mail[i]
+		p.mail = slices.Delete(p.mail, i, i+1)
+		s.tell(p, m)
+	case n < 8 && len(p.posts) > 0:
+		s.post(p)
 	case n < 9:
-		s.fetch()
+		s.fetch(p)
 	default:
 		s.proxyTakes(s.nodes[s.IntN(len(s.nodes))])
 	}
@@ -77,6 +131,9 @@ func (s *sim) advance(d time.Duration) {
 	if s.frozen && s.clock.Now().Sub(s.frozenAt) > staleness-time.Second {
 		s.frozen = false
 		s.world.Freeze(false)
+	}
+	if s.calm || s.chance(9, 10) {
+		s.tickAll()
 	}
 }
 
@@ -120,41 +177,46 @@ func (s *sim) push(edit func(declarations) declarations, pull int) {
 
 // apply is a person who looks at what waits, and agrees to it.
 func (s *sim) apply() {
-	l := s.leader
-	steps, digest := l.pending()
+	p := s.awake()
+	if p == nil {
+		return
+	}
+	steps, digest := p.pending()
 	if len(steps) == 0 {
 		return
 	}
 	count := 0
-	for _, v := range l.vetoes {
+	for _, v := range p.vetoes {
 		count = max(count, v.Deletes)
+		s.count("guard " + v.Guard)
 	}
 	if s.chance(1, 5) {
-		s.refused(Apply{Digest: digest + "0", ConfirmDeletes: count, Identity: "mallory"}, "a digest that nobody has seen was applied")
+		s.refused(p, Apply{Digest: digest + "0", ConfirmDeletes: count, Identity: "mallory"}, "a digest that nobody has seen was applied")
 		s.count("wrong digest refused")
 		return
 	}
 	if count > 0 {
 		s.count("guard asks for a count")
-		s.refused(Apply{Digest: digest, ConfirmDeletes: count + 1, Identity: "ann"}, "a wrong count was taken")
+		s.refused(p, Apply{Digest: digest, ConfirmDeletes: count + 1, Identity: "ann"}, "a wrong count was taken")
 	}
-	if s.leader != l { // it died of the question
+	if s.awake() != p { // it died of the question
 		return
 	}
 	for _, step := range steps {
 		s.agreed[step.ID()] = true
 	}
-	s.alive(func() error {
-		return l.applyDigest(l.ctx, Apply{Digest: digest, ConfirmDeletes: count, Identity: "ann"})
-	})
-	s.count("applied by a person")
-	s.tell(nil)
+	if s.alive(p, func() error {
+		return p.applyDigest(p.ctx, Apply{Digest: digest, ConfirmDeletes: count, Identity: "ann"})
+	}) {
+		s.count("applied by a person")
+		s.tell(p, nil)
+	}
 }
 
 // refused holds that the daemon does not do what it is asked.
-func (s *sim) refused(q Apply, otherwise string) {
-	s.alive(func() error {
-		if err := s.leader.applyDigest(s.leader.ctx, q); err == nil {
+func (s *sim) refused(p *process, q Apply, otherwise string) {
+	s.alive(p, func() error {
+		if err := p.applyDigest(p.ctx, q); err == nil {
 			s.fail("%s", otherwise)
 		}
 		return nil
@@ -164,27 +226,34 @@ func (s *sim) refused(q Apply, otherwise string) {
 // proxyMoves lets a proxy come or go.
 func (s *sim) proxyMoves() {
 	n := s.nodes[s.IntN(len(s.nodes))]
-	if n.connected && s.chance(1, 2) {
+	if n.to != nil && s.chance(1, 2) {
 		s.count("proxy goes away")
-		n.connected = false
+		n.to = nil
 		return
 	}
 	s.proxyTakes(n)
 }
 
-// proxyTakes lets a proxy take what its fleet is served, connecting it first.
+// proxyTakes lets a proxy take what its fleet is served, connecting it first. Only who leads lets proxies in.
 func (s *sim) proxyTakes(n *node) {
-	r, published := s.leader.Proxies.(*fleets).published[n.fleet]
+	p := s.awake()
+	if p == nil {
+		return
+	}
+	if p.election.Epoch() == 0 {
+		s.count("proxy is turned away by who may not lead any more")
+		return
+	}
+	r, published := p.Proxies.(*fleets).published[n.fleet]
 	if !published {
 		return
 	}
-	if !n.connected {
+	if n.to != p {
 		s.count("proxy comes back")
 	}
-	n.has, n.connected = r, true
+	n.has, n.to = r, p
 	s.checkProxy(n)
-	l := s.leader
-	s.alive(func() error { l.takeAcknowledgements(l.ctx); return l.pass(l.ctx) })
+	s.alive(p, func() error { p.takeAcknowledgements(p.ctx); return p.pass(p.ctx) })
 }
 
 // handMade is somebody who changes a zone without the daemon.
@@ -258,7 +327,11 @@ func (s *sim) absent(zone string) []schema.Hostname {
 
 // removeClashes is the person who removes what stands in the way of a declaration.
 func (s *sim) removeClashes() {
-	for _, key := range sortedKeysFunc(s.leader.clashes, resource.Key.Compare) {
+	p := s.awake()
+	if p == nil {
+		return
+	}
+	for _, key := range sortedKeysFunc(p.clashes, resource.Key.Compare) {
 		zone := strings.TrimPrefix(string(key.Scope), "zone/")
 		kind, name, _ := strings.Cut(key.Name, " ")
 		at := zone + " " + kind + " " + name

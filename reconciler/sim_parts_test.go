@@ -19,7 +19,7 @@ import (
 )
 
 // fault is what goes wrong with a request, if anything.
-func (s *sim) fault(operation string) string {
+func (s *sim) fault(req *http.Request, operation string) string {
 	if s.frozen && operation == "ListResourceRecordSets" {
 		s.count("listing is stale")
 	}
@@ -28,27 +28,55 @@ func (s *sim) fault(operation string) string {
 	}
 	kind := []string{"throttled", "unavailable", "lost request", "lost reply"}[s.IntN(4)]
 	s.count(kind)
+	if req.URL.Query().Has("name") {
+		s.count("listing fails at a later page")
+	}
 	return kind
 }
 
 // RoundTrip brings a request to the world, in two turns: the way there and the way back.
 func (s *sim) RoundTrip(req *http.Request) (*http.Response, error) {
 	operation, _ := world.Operation(req.Method, req.URL.Path)
-	signed := s.clock.Now()
+	t := s.current
+	t.at, t.writes = onItsWay, operation == "ChangeResourceRecordSets"
+	if t.writes && s.chance(1, 15) {
+		s.delay(t)
+	}
 	outcome := s.yield()
-	if s.clock.Now().Sub(signed) > 15*time.Minute {
-		s.count("request expired")
-		return nil, errors.New("the request was signed more than 15 minutes ago")
-	}
-	switch outcome {
-	case dies:
+	if outcome == dies {
 		runtime.Goexit()
-	case asksThenDies:
+	}
+	answer, err := s.arrive(req, operation, t)
+	if outcome == asksThenDies {
 		s.count("request outlives its process")
-		s.ask(req, operation)
 		runtime.Goexit()
 	}
-	switch s.fault(operation) {
+	if t.at = onItsWayBack; err == nil || t.of.asleep {
+		s.goOn()
+	}
+	t.at = beforeIt
+	return answer, err
+}
+
+// arrive is what becomes of a request.
+func (s *sim) arrive(req *http.Request, operation string, t *task) (*http.Response, error) {
+	if t.writes {
+		signed, err := time.Parse("20060102T150405Z", req.Header.Get("X-Amz-Date"))
+		if err != nil {
+			s.fail("a request is not dated: %v", err)
+		}
+		if old := s.clock.Now().Sub(signed).Abs(); old > 15*time.Minute {
+			s.count("request expired")
+			return nil, errors.New("the request was signed more than 15 minutes ago")
+		}
+		if t.of.asleep {
+			s.count("request of one that sleeps arrives")
+		}
+		if s.leader != t.of {
+			s.count("request of one that was replaced arrives")
+		}
+	}
+	switch s.fault(req, operation) {
 	case "throttled":
 		s.world.Inject(world.Fault{Operation: operation, Status: http.StatusBadRequest, Code: "Throttling", Message: "Rate exceeded"})
 	case "unavailable":
@@ -59,11 +87,7 @@ func (s *sim) RoundTrip(req *http.Request) (*http.Response, error) {
 		s.ask(req, operation)
 		return nil, errors.New("connection reset before the reply was read")
 	}
-	answer := s.ask(req, operation)
-	if s.yield() != goesOn {
-		runtime.Goexit()
-	}
-	return answer, nil
+	return s.ask(req, operation), nil
 }
 
 // Do lets the SDK use the simulation in place of a client.
@@ -83,7 +107,7 @@ func (s *sim) ask(req *http.Request, operation string) *http.Response {
 	return out.Result()
 }
 
-// rows are a store in memory, which a process can die at before and after a write.
+// rows are a store in memory.
 type rows struct {
 	sim    *sim
 	tables map[string]map[string]state.Item
@@ -97,8 +121,7 @@ func (r *rows) Get(_ context.Context, table, key string) (state.Item, error) {
 	return item, nil
 }
 
-func (r *rows) Write(_ context.Context, ops ...state.Op) error {
-	r.sim.crashPoint("before a write of the store")
+func (r *rows) write(ops []state.Op) error {
 	for _, op := range ops {
 		now := r.tables[op.Table][op.Key].Version
 		if op.Version != state.Any && op.Version != now {
@@ -106,6 +129,9 @@ func (r *rows) Write(_ context.Context, ops ...state.Op) error {
 		}
 	}
 	for _, op := range ops {
+		if op.Check {
+			continue
+		}
 		if r.tables[op.Table] == nil {
 			r.tables[op.Table] = map[string]state.Item{}
 		}
@@ -116,7 +142,6 @@ func (r *rows) Write(_ context.Context, ops ...state.Op) error {
 		version := r.tables[op.Table][op.Key].Version + 1
 		r.tables[op.Table][op.Key] = state.Item{Table: op.Table, Key: op.Key, Value: slices.Clone(op.Value), Version: version}
 	}
-	r.sim.crashPoint("after a write of the store")
 	return nil
 }
 
@@ -130,11 +155,50 @@ func (r *rows) List(_ context.Context, table, prefix, after string, limit int) (
 	return out, nil
 }
 
+// desk is the store as one process uses it, which can die and fall asleep before and after each write.
+type desk struct {
+	*rows
+	of *process
+}
+
+func (d desk) Write(_ context.Context, ops ...state.Op) error {
+	what := kindOf(ops)
+	if what != "nothing" {
+		d.sim.crashPoint(d.of, "before a write of "+what)
+	}
+	if err := d.write(ops); err != nil {
+		return err
+	}
+	d.sim.checkHolder(d.of, what)
+	if what == "nothing" {
+		return nil
+	}
+	d.sim.crashPoint(d.of, "after a write of "+what)
+	return nil
+}
+
+// kindOf says what a write is, by what it is about first.
+func kindOf(ops []state.Op) string {
+	ops = slices.DeleteFunc(slices.Clone(ops), func(op state.Op) bool { return op.Check })
+	if len(ops) == 0 {
+		return "nothing"
+	}
+	switch first := ops[0]; {
+	case first.Table != "intent-open":
+		return first.Table
+	case first.Value == nil:
+		return "outcome"
+	case first.Version == state.Absent:
+		return "intent"
+	}
+	return "token"
+}
+
 // node is a proxy: it answers by the release that it took last, whether it is connected or not.
 type node struct {
-	fleet     schema.FleetID
-	connected bool
-	has       xds.Release
+	fleet schema.FleetID
+	to    *process // nil: it is not connected
+	has   xds.Release
 }
 
 func (n *node) answers(exposure schema.Exposure, host schema.Hostname) bool {
@@ -151,20 +215,19 @@ func (n *node) answers(exposure schema.Exposure, host schema.Hostname) bool {
 
 // fleets are the proxies as one leader sees them: it knows what they have once they have connected to it.
 type fleets struct {
-	sim       *sim
+	of        *process
 	published map[schema.FleetID]xds.Release
-	changed   bool
 }
 
 func (p *fleets) Publish(r xds.Release) {
 	p.published[r.Fleet.ID] = r
-	p.sim.checkRelease(r)
+	p.of.sim.checkRelease(r)
 }
 
 func (p *fleets) Acknowledged(f schema.FleetID, id schema.ServiceID) (string, bool) {
 	version, any := "", false
-	for _, n := range p.sim.nodes {
-		if n.fleet != f || !n.connected {
+	for _, n := range p.of.sim.nodes {
+		if n.fleet != f || n.to != p.of {
 			continue
 		}
 		has := n.has.Services[id].Version
@@ -182,8 +245,8 @@ func (p *fleets) Refusals() []xds.Refusal { return nil }
 
 func (p *fleets) Nodes() []xds.Node {
 	var out []xds.Node
-	for i, n := range p.sim.nodes {
-		if n.connected {
+	for i, n := range p.of.sim.nodes {
+		if n.to == p.of {
 			out = append(out, xds.Node{ID: fmt.Sprint("node-", i), Fleet: n.fleet})
 		}
 	}

@@ -12,124 +12,260 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/edgewright/edgewright/reconciler/aws/route53"
+	"github.com/edgewright/edgewright/reconciler/election"
 	"github.com/edgewright/edgewright/reconciler/forge"
+	"github.com/edgewright/edgewright/reconciler/state"
 	"github.com/edgewright/edgewright/reconciler/xds"
 	"github.com/edgewright/edgewright/schema"
 )
 
-// leader is a process of the daemon.
-type leader struct {
-	*loop
-	r      *Reconciler
-	stop   context.CancelFunc
+// leaseTime is how long a leader may be silent.
+const leaseTime = 15 * time.Second
+
+// process is a daemon. There are two, of which one leads; the other waits, or led before and does not know yet that it was replaced.
+type process struct {
+	*loop    // nil: it waits for its turn
+	sim      *sim
+	machine  int
+	election *election.Election
+	wrong    time.Duration // of its wall clock, which it read when it started; what passes since then is right
+	stop     context.CancelFunc
+
 	mail   []any
 	posts  []posting
 	loaded string // the commit that it was told last
 	listed string // the pulls that it was told last
+
+	asleep bool
+	turn   *task // of its loop, in the middle of which it fell asleep
 }
 
-// start starts a process on what the last one left.
-func (s *sim) start() {
+func (p *process) now() time.Time { return p.sim.clock.Now().Add(p.wrong) }
+
+// works tells whether a process believes that it leads, and can do something about it.
+func (p *process) works() bool { return p != nil && p.loop != nil && !p.asleep }
+
+// awake is the leader, unless there is none or it sleeps.
+func (s *sim) awake() *process {
+	if s.leader.works() {
+		return s.leader
+	}
+	return nil
+}
+
+// start starts a process on a machine. It waits for its turn.
+func (s *sim) start(machine int) {
+	s.started++
+	p := &process{sim: s, machine: machine, wrong: s.wrong, stop: func() {}}
+	p.election = &election.Election{Lease: state.Lease{Store: desk{s.rows, p}}, Self: fmt.Sprint("p", s.started), Duration: leaseTime, Now: p.now}
+	if s.seesEnds {
+		p.election.Ended = func(name string) bool {
+			return !slices.ContainsFunc(s.processes[:], func(o *process) bool { return o != nil && o.election.Self == name })
+		}
+	}
+	s.processes[machine] = p
+}
+
+// tick is a process's part in the election.
+func (s *sim) tick(p *process) {
+	if p.asleep {
+		return
+	}
+	tick := func() error {
+		if err := p.election.Tick(context.Background()); !errors.Is(err, election.ErrReplaced) {
+			return err
+		}
+		return nil
+	}
+	if !s.alive(p, tick) {
+		return
+	}
+	switch {
+	case p.loop != nil && !p.election.Standing().Leads:
+		s.replaced(p)
+	case p.loop == nil && p.election.Standing().Leads:
+		s.lead(p)
+	}
+}
+
+// replaced ends a process that learns of its replacement. It starts anew.
+func (s *sim) replaced(p *process) {
+	s.count("leader learns that it was replaced")
+	s.log.Info("REPLACED", "process", p.election.Self)
+	s.end(p)
+	s.start(p.machine)
+}
+
+// lead makes a process the leader, on what the one before it left.
+func (s *sim) lead(p *process) {
+	old := s.leader
+	switch {
+	case old == nil:
+	case old.asleep:
+		s.count("leader is replaced in its sleep")
+	default:
+		s.count("leader is replaced while it works")
+	}
+	s.log.Info("LEADS", "process", p.election.Self, "epoch", p.election.Epoch())
+	s.leader = p
 	ctx, stop := context.WithCancel(context.Background())
+	p.stop = stop
 	provider := route53.New(aws.Config{Region: "us-east-1", BaseEndpoint: aws.String("http://route53.test"), HTTPClient: s,
 		Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""), Retryer: func() aws.Retryer { return aws.NopRetryer{} }})
-	provider.Now = s.clock.Now
-	r := New(Config{Log: s.log, Now: s.clock.Now, Repository: people{s}, Provider: provider, Proxies: &fleets{sim: s, published: map[schema.FleetID]xds.Release{}},
-		Forge: people{s}, Books: BooksOf(s.rows), Metrics: NewMetrics(prometheus.NewRegistry()),
-		Every: Every{Tell: 2 * time.Second}})
-	l := &leader{r: r, stop: stop}
-	s.leader = l
-	s.alive(func() error {
-		l.loop = newLoop(ctx, r)
-		l.aside = func(_ context.Context, work func() any) { s.spawn(l, work) }
-		return l.restore(ctx)
+	provider.Now = p.now
+	store := state.Fenced{Store: desk{s.rows, p}, Epoch: p.election.Epoch}
+	r := New(Config{Log: s.log.With("process", p.election.Self), Now: p.now, Repository: people{s}, Provider: provider, Proxies: &fleets{of: p, published: map[schema.FleetID]xds.Release{}},
+		Forge: people{s}, Books: BooksOf(store), Metrics: NewMetrics(prometheus.NewRegistry()), Every: Every{Tell: 2 * time.Second}})
+	s.alive(p, func() error {
+		p.loop = newLoop(ctx, r)
+		p.aside = func(_ context.Context, work func() any) { s.spawn(p, work) }
+		return p.restore(ctx)
 	})
 }
 
-// alive lets the daemon do something, and starts it again should it die of it.
-func (s *sim) alive(do func() error) {
-	defer func() {
-		switch p := recover(); {
-		case p == nil:
-		case errors.Is(asError(p), errKilled):
-			s.crash()
-		default:
-			panic(p)
-		}
-	}()
-	if err := do(); err != nil {
-		s.fail("the daemon: %v", err)
-	}
-}
-
-func asError(p any) error {
-	err, _ := p.(error)
-	return err
-}
-
-// errKilled ends the loop of a process that dies in the middle of a write.
-var errKilled = errors.New("killed")
-
-// crash ends the process wherever it is. Requests that are on their way may still reach the world.
-func (s *sim) crash() {
-	s.count("crash")
-	s.log.Info("CRASH")
-	s.crashIn = 0
-	s.leader.stop()
-	old := s.leader
-	s.leader = nil
-	for _, t := range slices.Clone(s.tasks) {
-		if t.of == old {
-			f := dies
-			if s.chance(1, 2) {
-				f = asksThenDies
-			}
-			s.step(t, f)
-		}
-	}
-	for _, n := range s.nodes {
-		n.connected = false
-	}
-	s.start()
-}
-
-// crashPoint is where a process can die.
-func (s *sim) crashPoint(where string) {
-	if s.crashIn == 0 {
-		return
-	}
-	if s.crashIn--; s.crashIn == 0 {
-		s.count("crash " + where)
-		panic(errKilled)
-	}
-}
-
 // tell gives the loop a message, as its select would.
-func (s *sim) tell(m any) {
-	l := s.leader
-	s.alive(func() error {
+func (s *sim) tell(p *process, m any) {
+	s.alive(p, func() error {
 		if m != nil {
-			l.take(l.ctx, m)
+			p.take(p.ctx, m)
 		}
-		err := l.pass(l.ctx)
-		for one, any := l.r.posts.next(); any; one, any = l.r.posts.next() {
-			l.posts = append(l.posts, one)
+		err := p.pass(p.ctx)
+		for one, any := p.Reconciler.posts.next(); any; one, any = p.Reconciler.posts.next() {
+			p.posts = append(p.posts, one)
 		}
 		return err
 	})
 }
 
+// end ends a process wherever it is. Requests that are on their way may still reach the world.
+func (s *sim) end(p *process) {
+	p.stop()
+	s.processes[p.machine] = nil
+	if s.leader == p {
+		s.leader = nil
+	}
+	if p.turn != nil {
+		s.step(p.turn, dies)
+	}
+	for _, t := range slices.Clone(s.tasks) {
+		if t.of != p || t.ghost {
+			continue
+		}
+		f := dies
+		if t.at == onItsWay && s.chance(1, 2) {
+			f = asksThenDies
+			if t.writes && s.chance(1, 2) {
+				t.ghost = true
+				s.delay(t)
+				continue
+			}
+		}
+		s.countEnd(t, f)
+		s.step(t, f)
+	}
+	for _, n := range s.nodes {
+		if n.to == p {
+			n.to = nil
+		}
+	}
+}
+
+// countEnd notes at which point of a call a process ended.
+func (s *sim) countEnd(t *task, f fate) {
+	switch {
+	case !t.writes:
+	case t.at == onItsWayBack:
+		s.count("crash after a call")
+	case f == dies:
+		s.count("crash before a call")
+	}
+}
+
+// crash ends a process, and starts it again.
+func (s *sim) crash(p *process) {
+	s.count("crash")
+	s.log.Info("CRASH", "process", p.election.Self)
+	s.crashIn, s.sleepIn = 0, 0
+	s.end(p)
+	s.start(p.machine)
+	s.tickAll()
+}
+
+// stopGently tells a process to end: it finishes its calls, and gives the lease back.
+func (s *sim) stopGently(p *process) {
+	s.count("told to stop")
+	s.log.Info("STOP", "process", p.election.Self)
+	for n := 0; n < 20 && s.processes[p.machine] == p; n++ {
+		i := slices.IndexFunc(s.tasks, func(t *task) bool { return t.of == p && t.writes })
+		if i < 0 {
+			break
+		}
+		s.step(s.tasks[i], goesOn)
+	}
+	done := s.alive(p, func() error {
+		for _, m := range p.mail {
+			if c, is := m.(called); is {
+				p.takeCalled(p.ctx, c)
+			}
+		}
+		return p.election.GiveBack(p.ctx)
+	})
+	if !done {
+		return
+	}
+	s.end(p)
+	s.start(p.machine)
+	s.tickAll()
+}
+
+// tickAll lets both processes look at the lease, mostly the leader first.
+func (s *sim) tickAll() {
+	order := []*process{s.processes[0], s.processes[1]}
+	if (s.leader == order[1]) != (!s.calm && s.chance(1, 10)) {
+		slices.Reverse(order)
+	}
+	for _, p := range order {
+		if s.processes[p.machine] == p {
+			s.tick(p)
+		}
+	}
+}
+
+// fallAsleep stops a process where it stands.
+func (s *sim) fallAsleep(p *process) {
+	s.count("process falls asleep")
+	s.log.Info("ASLEEP", "process", p.election.Self)
+	p.asleep = true
+}
+
+// wake lets a process go on where it stopped, as if nothing had been.
+func (s *sim) wake(p *process) {
+	s.count("process wakes up")
+	s.log.Info("AWAKE", "process", p.election.Self)
+	p.asleep = false
+	if t := p.turn; t != nil {
+		p.turn = nil
+		s.count("process wakes up in the middle of something")
+		if !s.run(t) {
+			return
+		}
+	}
+	if p.loop != nil && !p.election.Standing().Leads { // it was about to renew
+		s.replaced(p)
+	}
+}
+
 // fetch tells the loop of the branch and of the pulls, where they moved.
-func (s *sim) fetch() {
-	l, tip := s.leader, s.tip()
-	if l.loaded != tip.commit.Hash {
-		l.loaded = tip.commit.Hash
+func (s *sim) fetch(p *process) {
+	tip := s.tip()
+	if p.loaded != tip.commit.Hash {
+		p.loaded = tip.commit.Hash
 		loaded, tree := tip.decl.load()
-		before := l.edge
-		s.tell(branchLoaded{commit: tip.commit, files: tree, loaded: loaded, seen: s.clock.Now()})
+		before := p.edge
+		s.tell(p, branchLoaded{commit: tip.commit, files: tree, loaded: loaded, seen: p.now()})
 		for _, id := range sortedKeys(tip.decl.broken) {
 			was, existed := before.Service(id)
-			if is, still := s.leader.edge.Service(id); s.leader == l && existed && (!still || !is.Same(was)) {
+			if is, still := p.edge.Service(id); s.leader == p && p.works() && existed && (!still || !is.Same(was)) {
 				s.fail("%s cannot be read, and is not in effect as it was (invariant 7)", id)
 			}
 		}
@@ -142,76 +278,28 @@ func (s *sim) fetch() {
 		open = append(open, pullLoaded{pull: forge.Pull{Number: n, Head: fmt.Sprint("head-", n)}, base: tip.commit.Hash, files: &tree, loaded: loaded})
 		listed += fmt.Sprint(" ", n)
 	}
-	if l.listed != listed {
-		l.listed = listed
-		s.tell(pullsLoaded{open: open, listed: true})
+	if p.listed != listed {
+		p.listed = listed
+		s.tell(p, pullsLoaded{open: open, listed: true})
 	}
 }
 
-// post puts a review on its pull: from then on people can see the plan.
-func (s *sim) post() {
-	l := s.leader
-	one := l.posts[0]
-	l.posts = l.posts[1:]
-	l.r.posts.stands(one)
+// post puts a review on its pull: from then on people can see the plan. Only who leads does.
+func (s *sim) post(p *process) {
+	one := p.posts[0]
+	p.posts = p.posts[1:]
+	if p.election.Epoch() == 0 {
+		s.count("review of who does not lead any more is kept back")
+		return
+	}
+	p.Reconciler.posts.stands(one)
 	if one.plan == nil {
 		return
 	}
-	p := s.pulls[one.target.Pull]
-	if p == nil { // it was merged before: the forge says so
+	pull := s.pulls[one.target.Pull]
+	if pull == nil { // it was merged before: the forge says so
 		return
 	}
-	p.shown = one.plan
-	l.mail = append(l.mail, posted{*one.plan})
-}
-
-// fate is what becomes of a task at a point where it waits.
-type fate int
-
-const (
-	goesOn       fate = iota
-	dies              // with its process: what it was about to ask is not asked
-	asksThenDies      // with its process, but its request was on the way already
-)
-
-// task is work beside a loop. It runs only when it is its turn, and gives the turn back wherever it would wait for somebody.
-type task struct {
-	of     *leader
-	resume chan fate
-	gone   bool
-	result any
-}
-
-// spawn starts work that waits for its first turn.
-func (s *sim) spawn(of *leader, work func() any) {
-	t := &task{of: of, resume: make(chan fate)}
-	s.tasks = append(s.tasks, t)
-	go func() {
-		defer func() { t.gone = true; s.turn <- struct{}{} }()
-		if <-t.resume == goesOn {
-			t.result = work()
-		}
-	}()
-}
-
-// step gives a task a turn.
-func (s *sim) step(t *task, f fate) {
-	s.current = t
-	t.resume <- f
-	<-s.turn
-	s.current = nil
-	if !t.gone {
-		return
-	}
-	s.tasks = slices.DeleteFunc(s.tasks, func(o *task) bool { return o == t })
-	if t.result != nil && t.of == s.leader {
-		t.of.mail = append(t.of.mail, t.result)
-	}
-}
-
-// yield is where a task waits for its next turn.
-func (s *sim) yield() fate {
-	t := s.current
-	s.turn <- struct{}{}
-	return <-t.resume
+	pull.shown = one.plan
+	p.mail = append(p.mail, posted{*one.plan})
 }

@@ -15,7 +15,9 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/edgewright/edgewright/reconciler"
 	"github.com/edgewright/edgewright/reconciler/election"
+	"github.com/edgewright/edgewright/reconciler/forge"
 	"github.com/edgewright/edgewright/reconciler/source"
 )
 
@@ -88,6 +90,20 @@ func leadersOnly(e *election.Election) grpc.ServerOption {
 		}
 		return handle(srv, stream)
 	})
+}
+
+// leadersForge keeps reviews back as long as this process does not lead: a newer one may stand there.
+type leadersForge struct {
+	reconciler.Forge
+	election *election.Election
+}
+
+// Post implements reconciler.Forge.
+func (f leadersForge) Post(ctx context.Context, to forge.Target, r forge.Review) error {
+	if f.election.Epoch() == 0 {
+		return errors.New("this process does not lead at present")
+	}
+	return f.Forge.Post(ctx, to, r)
 }
 
 // announce tells the command line where the leader is.

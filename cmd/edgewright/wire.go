@@ -100,6 +100,9 @@ func wire(ctx context.Context, s settings, log *slog.Logger) (d *daemon, err err
 	if err != nil {
 		return d, fmt.Errorf("configure AWS: %w", err)
 	}
+	if forge != nil {
+		forge = leadersForge{forge, d.election}
+	}
 	evaluations, err := shelf.Open(filepath.Join(s.State, "evaluations"), time.Now(), log)
 	if err != nil {
 		return d, err

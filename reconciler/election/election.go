@@ -2,6 +2,13 @@
 //
 // It protects nothing by itself. What a process writes is fenced by the epoch of its term (state.Fenced), and what it asks of AWS by the
 // preconditions of the calls: two processes that both believe to lead do no harm, they only get in each other's way.
+//
+// Two things carry neither, and this is the worst that a process can do with them which sleeps in their middle and wakes up replaced:
+//
+//   - a review on its way to the forge replaces a newer one there. It stands until the next change of what is to be said. Who merges it
+//     meanwhile agrees to what the store says was shown last, not to what the old text says: what else is in it waits for a person.
+//   - a release on its way to a proxy that is still connected to it. The proxy has what was good before; the new leader does not count it,
+//     as one that is not connected, until its stream ends, which is when the process learns of its replacement.
 package election
 
 import (

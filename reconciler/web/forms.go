@@ -40,8 +40,13 @@ func (s *server) login(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, "/", http.StatusSeeOther)
 }
 
-// guarded tells whether the form came from a page that we gave to somebody who is logged in. On false the answer is written.
+// guarded tells whether the form came from a page that we gave to somebody who is logged in, and this process leads. On false the answer
+// is written.
 func (s *server) guarded(w http.ResponseWriter, r *http.Request) bool {
+	if now := s.Leader(); !now.Leads {
+		s.outcome(w, r, http.StatusServiceUnavailable, "not applied", "Refused: "+whoLeads(now)+".")
+		return false
+	}
 	one, ok := s.sessions.of(r)
 	if ok && one.guards(r.PostForm.Get("csrf")) {
 		return true
@@ -77,10 +82,6 @@ func (s *server) apply(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !s.guarded(w, r) {
-		return
-	}
-	if now := s.Leader(); !now.Leads {
-		s.outcome(w, r, http.StatusServiceUnavailable, "not applied", "Refused: "+whoLeads(now)+".")
 		return
 	}
 	q := reconciler.Apply{Digest: r.PostForm.Get("digest"), Identity: "page"}

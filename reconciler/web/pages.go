@@ -53,6 +53,10 @@ const mostResources = 500 // that a page lists
 
 func (s *server) resources(w http.ResponseWriter, r *http.Request) {
 	p := s.page(r, "resources")
+	if !p.Leader.Leads {
+		s.outcome(w, r, http.StatusServiceUnavailable, "resources", "They are listed where it is known what is: "+whoLeads(p.Leader)+".")
+		return
+	}
 	var err error
 	p.Query = resourcesOf(r, mostResources)
 	if p.Resources, err = s.Loop.Resources(r.Context(), p.Query); err != nil {

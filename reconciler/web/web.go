@@ -76,7 +76,7 @@ func New(c Config) http.Handler {
 	mux.HandleFunc("POST /api/v1/apply", s.token(s.leaders(s.apiApply)))
 	mux.HandleFunc("POST /api/v1/settle", s.token(s.leaders(s.apiSettle)))
 	mux.HandleFunc("POST /api/v1/freeze", s.token(s.leaders(s.apiFreeze)))
-	mux.HandleFunc("GET /api/v1/resources", s.token(s.apiResources))
+	mux.HandleFunc("GET /api/v1/resources", s.token(s.leaders(s.apiResources)))
 	mux.HandleFunc("GET /api/v1/history", s.token(s.apiHistory))
 	mux.HandleFunc("GET /api/v1/audit/verify", s.token(s.apiVerify))
 

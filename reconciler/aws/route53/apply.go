@@ -41,7 +41,7 @@ func (p *Provider) Apply(ctx context.Context, batch plan.Batch) (plan.Outcome, e
 	if batch.Intent != "" {
 		in.ChangeBatch.Comment = aws.String(batch.Intent)
 	}
-	out, err := p.api.ChangeResourceRecordSets(ctx, in, once, begunAt(batch.At))
+	out, err := p.api.ChangeResourceRecordSets(begun(ctx, batch.At), in, once)
 	if err == nil {
 		return plan.Outcome{Token: bareID(aws.ToString(out.ChangeInfo.Id))}, nil
 	}

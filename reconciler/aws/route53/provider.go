@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	sdk "github.com/aws/aws-sdk-go-v2/service/route53"
 	"github.com/aws/aws-sdk-go-v2/service/route53/types"
 	"github.com/aws/smithy-go/middleware"
@@ -45,6 +46,7 @@ func New(cfg aws.Config) *Provider {
 	c := &calls{n: map[string]int{}}
 	p := &Provider{calls: c, found: map[schema.Hostname]string{}, listed: map[resource.Scope]bool{}}
 	p.api = sdk.NewFromConfig(cfg, func(o *sdk.Options) {
+		o.HTTPSignerV4 = signer{v4.NewSigner()}
 		o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error { return c.install(stack) }, p.spending)
 	})
 	return p
