@@ -163,9 +163,10 @@ func (l *loop) finish(ctx context.Context, f flight, steps []plan.Step, outcome 
 func (l *loop) entryAfter(s plan.Step, commit string, now time.Time) state.Entry {
 	old := l.owned[s.Key]
 	e := state.Entry{Key: s.Key, Service: s.Service, Spec: s.After, Needs: s.Needs, Commit: commit, Applied: now}
-	e.ZoneID = old.ZoneID
+	e.ZoneID, e.Account = old.ZoneID, old.Account
 	if zone, known := l.zoneOf(s.Key.Scope); known {
 		e.ZoneID = zone.ID
+		e.Account, _ = l.edge.Platform.Account(zone.Account)
 	}
 	e.Gone = l.recent(old.Gone, now)
 	before := max(ttlOf(s.Before), ttlOf(old.Spec)) // somebody may have taken the record away, and others believe in it still

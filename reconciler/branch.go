@@ -127,15 +127,19 @@ func (l *loop) want(d decision) {
 // declare tells the provider which zones there are and how ours are marked. A zone that the platform has given up counts as long as
 // something of ours is in it.
 func (l *loop) declare(p schema.Platform) {
-	zones := slices.Clone(p.Zones)
+	zones, accounts := slices.Clone(p.Zones), slices.Clone(p.Accounts)
 	for key, e := range l.owned {
 		name, is := strings.CutPrefix(string(key.Scope), "zone/")
 		known := slices.ContainsFunc(zones, func(z schema.Zone) bool { return string(z.Name) == name })
-		if is && !known && e.ZoneID != "" {
-			zones = append(zones, schema.Zone{Name: schema.Hostname(name), ID: e.ZoneID})
+		if !is || known || e.ZoneID == "" && e.Account.ID == "" {
+			continue
+		}
+		zones = append(zones, schema.Zone{Name: schema.Hostname(name), ID: e.ZoneID, Account: e.Account.ID})
+		if !slices.ContainsFunc(accounts, func(a schema.Account) bool { return a.ID == e.Account.ID }) && e.Account.ID != "" {
+			accounts = append(accounts, e.Account)
 		}
 	}
-	l.Provider.Declare(render.Mark(p), zones)
+	l.Provider.Declare(render.Mark(p), zones, accounts)
 }
 
 // replace swaps the resources of services.

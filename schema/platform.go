@@ -14,6 +14,8 @@ type Platform struct {
 	Fleets []Fleet `json:"fleets"`
 	Zones  []Zone  `json:"zones"`
 
+	Accounts []Account `json:"accounts,omitempty"` // sorted by ID
+
 	Records []Record `json:"records,omitempty"` // sorted by name and type
 
 	Defaults   DefaultsOf             `json:"defaults,omitzero"`
@@ -89,9 +91,23 @@ type Listener struct {
 
 // Zone is a hosted zone that holds records of services of one exposure.
 type Zone struct {
-	Name     Hostname `json:"name"`
-	ID       string   `json:"id,omitempty"` // Route53's id; empty: found by name
-	Exposure Exposure `json:"exposure"`
+	Name Hostname `json:"name"`
+	ID   string   `json:"id,omitempty"` // Route53's id; empty: found by name
+	// Account holds the zone; empty: the one that the daemon's own credentials are for.
+	Account  AccountID `json:"account,omitempty"`
+	Exposure Exposure  `json:"exposure"`
+}
+
+// Account is an AWS account in which edgewright works by taking on a role.
+type Account struct {
+	ID         AccountID `json:"id"`
+	Role       string    `json:"role"`                 // its ARN
+	ExternalID string    `json:"externalID,omitempty"` // that the role asks for
+}
+
+// Account finds an account by its ID.
+func (p Platform) Account(id AccountID) (Account, bool) {
+	return find(p.Accounts, id, func(a Account) AccountID { return a.ID })
 }
 
 // Team finds a team by its ID.

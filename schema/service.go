@@ -11,6 +11,7 @@ type (
 	ServiceID string
 	TeamID    string
 	FleetID   string
+	AccountID string
 	BackendID string
 	Hostname  string
 )

@@ -18,8 +18,9 @@ type Entry struct {
 	Needs   []resource.Key   `json:"needs,omitempty"`
 	Commit  string           `json:"commit,omitempty"`
 	Applied time.Time        `json:"applied"`
-	ZoneID  string           `json:"zone,omitempty"` // Route53's, where it was declared: the platform may no longer say it
-	Gone    []Gone           `json:"gone,omitempty"` // where it led before, as long as somebody may still follow it there
+	ZoneID  string           `json:"zone,omitempty"`   // Route53's, where it was declared: the platform may no longer say it
+	Account schema.Account   `json:"account,omitzero"` // that holds the zone, likewise
+	Gone    []Gone           `json:"gone,omitempty"`   // where it led before, as long as somebody may still follow it there
 }
 
 // Gone says what the resource no longer leads to, and since when: until TTL has passed, somebody may still follow it there.

@@ -35,6 +35,7 @@ func (p *partial) add(part schema.Platform, source schema.Source) {
 	w.Teams = merge(w.Teams, part.Teams, func(t schema.Team) schema.TeamID { return t.ID })
 	w.Fleets = merge(w.Fleets, part.Fleets, func(f schema.Fleet) schema.FleetID { return f.ID })
 	w.Zones = merge(w.Zones, part.Zones, func(z schema.Zone) schema.Hostname { return z.Name })
+	w.Accounts = merge(w.Accounts, part.Accounts, func(a schema.Account) schema.AccountID { return a.ID })
 	w.Records = append(w.Records, part.Records...)
 	slices.SortStableFunc(w.Records, func(a, b schema.Record) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Type, b.Type)) })
 	w.Protected, w.Rules, w.Deprecated = join(w.Protected, part.Protected), join(w.Rules, part.Rules), join(w.Deprecated, part.Deprecated)
@@ -66,6 +67,9 @@ func names(part schema.Platform) []string {
 	}
 	for _, z := range part.Zones {
 		all = append(all, "zones."+string(z.Name))
+	}
+	for _, a := range part.Accounts {
+		all = append(all, "accounts."+string(a.ID))
 	}
 	for _, r := range part.Records {
 		all = append(all, r.Path())

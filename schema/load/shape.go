@@ -49,7 +49,7 @@ func platformFrom(tree map[string]any, source schema.Source, faulty bool) (schem
 		tree = map[string]any{}
 	}
 	none := func(string, map[string]any) {}
-	for field, key := range map[string]string{"teams": "id", "fleets": "id", "zones": "name"} {
+	for field, key := range map[string]string{"teams": "id", "fleets": "id", "zones": "name", "accounts": "id"} {
 		group, _ := tree[field].(map[string]any)
 		check := none
 		if field == "fleets" {

@@ -29,6 +29,12 @@ func (j *judgement) judgePlatform() {
 			j.problem("zone/name", "zones."+string(z.Name), fmt.Sprintf("zone %s is a wildcard", z.Name), "name the hosted zone")
 		}
 	}
+	for _, z := range p.Zones {
+		if _, is := p.Account(z.Account); !is && z.Account != "" {
+			known := names(p.Accounts, func(a schema.Account) schema.AccountID { return a.ID })
+			j.problem("zone/account", "zones."+string(z.Name)+".account", fmt.Sprintf("there is no account %s", z.Account), meant(z.Account, known, "accounts here: "+join(known)))
+		}
+	}
 	for i, id := range p.Approvers {
 		if _, is := p.Team(id); !is {
 			j.problem("platform/approver", fmt.Sprintf("approvers[%d]", i), fmt.Sprintf("approvers names %s, which is no team", id), meant(id, j.teams(), "teams here: "+join(j.teams())))

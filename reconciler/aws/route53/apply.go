@@ -12,6 +12,7 @@ import (
 
 	"github.com/edgewright/edgewright/reconciler/plan"
 	"github.com/edgewright/edgewright/render/resource"
+	"github.com/edgewright/edgewright/schema"
 )
 
 // Throttled is an error of a call that AWS did not take because there were too many. Nothing was changed; repeat it later.
@@ -29,21 +30,21 @@ func (p *Provider) Apply(ctx context.Context, batch plan.Batch) (plan.Outcome, e
 	if err != nil {
 		return plan.Outcome{}, err
 	}
-	id, err := p.zoneID(ctx, zone)
+	h, err := p.zone(ctx, zone)
 	if err != nil {
 		return plan.Outcome{}, err
 	}
-	changes, err := changes(id, batch.Steps, p.Upsert)
+	changes, err := changes(h.id, batch.Steps, p.Upsert)
 	if err != nil {
 		return plan.Outcome{}, fmt.Errorf("convert batch for %s: %w", zone, err)
 	}
-	in := &sdk.ChangeResourceRecordSetsInput{HostedZoneId: aws.String(id), ChangeBatch: &types.ChangeBatch{Changes: changes}}
+	in := &sdk.ChangeResourceRecordSetsInput{HostedZoneId: aws.String(h.id), ChangeBatch: &types.ChangeBatch{Changes: changes}}
 	if batch.Intent != "" {
 		in.ChangeBatch.Comment = aws.String(batch.Intent)
 	}
-	out, err := p.api.ChangeResourceRecordSets(begun(ctx, batch.At), in, once)
+	out, err := h.api.ChangeResourceRecordSets(begun(ctx, batch.At), in, once)
 	if err == nil {
-		return plan.Outcome{Token: bareID(aws.ToString(out.ChangeInfo.Id))}, nil
+		return plan.Outcome{Token: h.token(bareID(aws.ToString(out.ChangeInfo.Id)))}, nil
 	}
 	if why, refused := refusal(err); refused {
 		return plan.Outcome{Refused: why}, nil
@@ -58,9 +59,30 @@ func (p *Provider) Apply(ctx context.Context, batch plan.Batch) (plan.Outcome, e
 	return plan.Outcome{}, err
 }
 
+// tokenOf divides the account from the change in a token.
+const tokenOf = "/"
+
+// token is a change with its account.
+func (c client) token(change string) string {
+	if c.account.ID == "" {
+		return change
+	}
+	return string(c.account.ID) + tokenOf + change
+}
+
 // Settled tells whether every name server of AWS answers with the change.
 func (p *Provider) Settled(ctx context.Context, token string) (bool, error) {
-	out, err := p.api.GetChange(ctx, &sdk.GetChangeInput{Id: aws.String(token)})
+	account, change, there := strings.Cut(token, tokenOf)
+	if !there {
+		account, change = "", token
+	}
+	p.mu.Lock()
+	c, known := p.clients[schema.AccountID(account)]
+	p.mu.Unlock()
+	if !known {
+		return false, fmt.Errorf("get change %s of an account that is not declared any more: %w", token, plan.ErrForgotten)
+	}
+	out, err := c.api.GetChange(ctx, &sdk.GetChangeInput{Id: aws.String(change)})
 	var unknown *types.NoSuchChange
 	if errors.As(err, &unknown) {
 		return false, fmt.Errorf("get change %s: %w", token, plan.ErrForgotten)

@@ -27,12 +27,12 @@ func (p *Provider) Observe(ctx context.Context, scope resource.Scope) (plan.Snap
 		return plan.Snapshot{}, err
 	}
 	ctx = p.listing(ctx, scope)
-	id, err := p.zoneID(ctx, zone)
+	h, err := p.zone(ctx, zone)
 	if err != nil {
 		return plan.Snapshot{}, err
 	}
 	taken := p.now()
-	sets, err := p.list(ctx, id)
+	sets, err := h.list(ctx)
 	if err != nil {
 		if gone(err) {
 			p.forget(zone)
@@ -40,7 +40,7 @@ func (p *Provider) Observe(ctx context.Context, scope resource.Scope) (plan.Snap
 		return plan.Snapshot{}, fmt.Errorf("list records of %s: %w", zone, err)
 	}
 	p.noteListed(scope)
-	s := plan.Snapshot{Scope: scope, Taken: taken, Resources: resources(scope, id, sets)}
+	s := plan.Snapshot{Scope: scope, Taken: taken, Resources: resources(scope, h.id, sets)}
 	p.mu.Lock()
 	mark := p.mark
 	p.mu.Unlock()
@@ -56,12 +56,12 @@ func (p *Provider) now() time.Time {
 }
 
 // list follows the pages to the end. A list that does not move on is an error: what is missing would look deleted.
-func (p *Provider) list(ctx context.Context, id string) ([]types.ResourceRecordSet, error) {
-	in := &sdk.ListResourceRecordSetsInput{HostedZoneId: aws.String(id), MaxItems: aws.Int32(pageSize)}
+func (h hosted) list(ctx context.Context) ([]types.ResourceRecordSet, error) {
+	in := &sdk.ListResourceRecordSetsInput{HostedZoneId: aws.String(h.id), MaxItems: aws.Int32(pageSize)}
 	var all []types.ResourceRecordSet
 	visited := map[string]bool{}
 	for {
-		out, err := p.page(ctx, in)
+		out, err := h.page(ctx, in)
 		if err != nil {
 			return nil, err
 		}
@@ -78,8 +78,8 @@ func (p *Provider) list(ctx context.Context, id string) ([]types.ResourceRecordS
 	}
 }
 
-func (p *Provider) page(ctx context.Context, in *sdk.ListResourceRecordSetsInput) (*sdk.ListResourceRecordSetsOutput, error) {
-	return p.api.ListResourceRecordSets(ctx, in)
+func (c client) page(ctx context.Context, in *sdk.ListResourceRecordSetsInput) (*sdk.ListResourceRecordSetsOutput, error) {
+	return c.api.ListResourceRecordSets(ctx, in)
 }
 
 // resources are the records by key.

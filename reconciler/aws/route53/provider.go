@@ -14,10 +14,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	sdk "github.com/aws/aws-sdk-go-v2/service/route53"
 	"github.com/aws/aws-sdk-go-v2/service/route53/types"
-	"github.com/aws/smithy-go/middleware"
 
 	"github.com/edgewright/edgewright/reconciler/aws/budget"
 	"github.com/edgewright/edgewright/reconciler/plan"
@@ -31,39 +29,43 @@ type Provider struct {
 	Now    func() time.Time // nil: time.Now
 	Budget *budget.Budget   // nil: calls wait for nothing
 
-	api   api
+	cfg   aws.Config
 	calls *calls
 
 	mu       sync.Mutex
 	mark     string
-	declared map[schema.Hostname]string // zone name → id
-	found    map[schema.Hostname]string
+	declared map[schema.Hostname]schema.Zone
+	clients  map[schema.AccountID]client
+	found    map[schema.Hostname]hosted
 	listed   map[resource.Scope]bool // since the start
+}
+
+// hosted is a hosted zone, and who speaks to its account.
+type hosted struct {
+	client
+	id string
 }
 
 // New makes a provider for the account and endpoint of a configuration. Declare says which zones and whose mark.
 func New(cfg aws.Config) *Provider {
-	c := &calls{n: map[string]int{}}
-	p := &Provider{calls: c, found: map[schema.Hostname]string{}, listed: map[resource.Scope]bool{}}
-	p.api = sdk.NewFromConfig(cfg, func(o *sdk.Options) {
-		o.HTTPSignerV4 = signer{v4.NewSigner()}
-		o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error { return c.install(stack) }, p.spending)
-	})
+	p := &Provider{cfg: cfg, calls: &calls{n: map[string]int{}}, found: map[schema.Hostname]hosted{}, listed: map[resource.Scope]bool{}}
+	p.clients = map[schema.AccountID]client{"": {api: p.connect(cfg)}}
 	return p
 }
 
-// Declare tells what the platform says of zones: the value of our marker as the marker record holds it (a quoted TXT string), and
-// the ids of those zones that are not to be found by name. It may be called again whenever the platform changes.
-func (p *Provider) Declare(mark string, zones []schema.Zone) {
+// Declare tells what the platform says of zones: the value of our marker as the marker record holds it (a quoted TXT string), the ids of
+// those zones that are not to be found by name, and the accounts that they are in. It may be called again whenever the platform changes.
+func (p *Provider) Declare(mark string, zones []schema.Zone, accounts []schema.Account) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	declared := map[schema.Hostname]string{}
+	p.keepClients(accounts)
+	declared := map[schema.Hostname]schema.Zone{}
 	for _, z := range zones {
-		if z.ID != "" {
-			declared[z.Name] = z.ID
-		}
-		if declared[z.Name] != p.declared[z.Name] {
-			delete(p.found, z.Name)
+		declared[z.Name] = z
+	}
+	for name, h := range p.found {
+		if z := declared[name]; z.ID != p.declared[name].ID || z.Account != h.account.ID || p.clients[z.Account].account != h.account {
+			delete(p.found, name)
 		}
 	}
 	p.mark, p.declared = mark, declared
@@ -89,52 +91,63 @@ func zoneName(scope resource.Scope) (schema.Hostname, error) {
 	return schema.Hostname(name), nil
 }
 
-// zoneID is the id of a hosted zone, asked for once.
-func (p *Provider) zoneID(ctx context.Context, zone schema.Hostname) (string, error) {
+// zone is a hosted zone, looked for once.
+func (p *Provider) zone(ctx context.Context, name schema.Hostname) (hosted, error) {
 	p.mu.Lock()
-	id, declared := p.found[zone], p.declared[zone]
+	h, known := p.found[name]
+	declared := p.declared[name]
+	c, err := p.clientFor(name)
 	p.mu.Unlock()
-	if id != "" {
-		return id, nil
+	if known || err != nil {
+		return h, err
 	}
-	id, err := p.askZone(ctx, zone, declared)
-	if err != nil {
-		return "", err
+	h = hosted{client: c}
+	if h.id, err = h.find(ctx, name, declared.ID); err != nil {
+		return hosted{}, err
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.declared[zone] == declared {
-		p.found[zone] = id
+	if p.declared[name] == declared && p.clients[declared.Account].account == c.account {
+		p.found[name] = h
 	}
-	return id, nil
+	return h, nil
 }
 
-func (p *Provider) askZone(ctx context.Context, zone schema.Hostname, declared string) (string, error) {
+// find is the id of a zone.
+func (c client) find(ctx context.Context, zone schema.Hostname, declared string) (string, error) {
 	if declared != "" {
-		return p.verifyZone(ctx, zone, declared)
+		return c.verifyZone(ctx, zone, declared)
 	}
-	zones, err := p.zonesNamed(ctx, zone)
+	zones, err := c.zonesNamed(ctx, zone)
 	if err != nil {
 		return "", err
 	}
 	switch len(zones) {
 	case 0:
-		return "", fmt.Errorf("hosted zone %s is not in this account: create it, or take it out of the platform's zones", zone)
+		return "", fmt.Errorf("hosted zone %s is not in this account%s: create it, or take it out of the platform's zones", zone, c)
 	case 1:
 		return bareID(aws.ToString(zones[0].Id)), nil
 	}
-	return "", fmt.Errorf("hosted zone %s exists %d times (%s): declare the id of the one that is meant", zone, len(zones), describe(zones))
+	return "", fmt.Errorf("hosted zone %s exists %d times%s (%s): declare the id of the one that is meant", zone, len(zones), c, describe(zones))
+}
+
+// String is the account, to be put behind a word; empty: the daemon's own.
+func (c client) String() string {
+	if c.account.ID == "" {
+		return ""
+	}
+	return fmt.Sprintf(" (%s, %s)", c.account.ID, c.account.Role)
 }
 
 // verifyZone makes sure that a declared id is the zone that it is declared for.
-func (p *Provider) verifyZone(ctx context.Context, zone schema.Hostname, id string) (string, error) {
-	out, err := p.api.GetHostedZone(ctx, &sdk.GetHostedZoneInput{Id: aws.String(id)})
+func (c client) verifyZone(ctx context.Context, zone schema.Hostname, id string) (string, error) {
+	out, err := c.api.GetHostedZone(ctx, &sdk.GetHostedZoneInput{Id: aws.String(id)})
 	var missing *types.NoSuchHostedZone
 	if errors.As(err, &missing) {
-		return "", fmt.Errorf("hosted zone %s is not in this account: there is none with the declared id %s", zone, id)
+		return "", fmt.Errorf("hosted zone %s is not in this account%s: there is none with the declared id %s", zone, c, id)
 	}
 	if err != nil {
-		return "", fmt.Errorf("get hosted zone %s: %w", id, err)
+		return "", fmt.Errorf("get hosted zone %s%s: %w", id, c, err)
 	}
 	if name := decodeName(aws.ToString(out.HostedZone.Name)); name != zone {
 		return "", fmt.Errorf("hosted zone %s is %s, but is declared as the id of %s", id, name, zone)
@@ -143,10 +156,10 @@ func (p *Provider) verifyZone(ctx context.Context, zone schema.Hostname, id stri
 }
 
 // zonesNamed lists the zones of exactly that name, public and private. The list starts at the name, so that they come first.
-func (p *Provider) zonesNamed(ctx context.Context, zone schema.Hostname) ([]types.HostedZone, error) {
-	out, err := p.api.ListHostedZonesByName(ctx, &sdk.ListHostedZonesByNameInput{DNSName: aws.String(string(zone) + ".")})
+func (c client) zonesNamed(ctx context.Context, zone schema.Hostname) ([]types.HostedZone, error) {
+	out, err := c.api.ListHostedZonesByName(ctx, &sdk.ListHostedZonesByNameInput{DNSName: aws.String(string(zone) + ".")})
 	if err != nil {
-		return nil, fmt.Errorf("find hosted zone %s: %w", zone, err)
+		return nil, fmt.Errorf("find hosted zone %s%s: %w", zone, c, err)
 	}
 	return slices.DeleteFunc(out.HostedZones, func(z types.HostedZone) bool { return decodeName(aws.ToString(z.Name)) != zone }), nil
 }
