@@ -15,6 +15,7 @@ type RecordSet struct {
 	Values []string     `json:"values,omitempty"`
 	Alias  *RecordAlias `json:"alias,omitempty"`
 	Routing
+	HealthCheck string `json:"healthCheck,omitempty"` // Route53's id of a health check that somebody else keeps
 }
 
 // RecordAlias makes Route53 answer with what the target answers.

@@ -12,7 +12,7 @@ import (
 
 // Declared is one set of a record that the platform declares.
 func Declared(r schema.Record, s schema.RecordSet) (Record, error) {
-	out := Record{Name: r.Name, Type: r.Type, Set: s.ID, Routing: s.Routing}
+	out := Record{Name: r.Name, Type: r.Type, Set: s.ID, Routing: s.Routing, HealthCheck: s.HealthCheck}
 	if a := s.Alias; a != nil {
 		out.Alias = &Alias{Target: a.Target, Zone: a.Zone, EvaluateHealth: a.EvaluateHealth}
 		if out.Alias.Zone == "" {

@@ -142,6 +142,10 @@ func refusal(err error) (why string, refused bool) {
 		}
 		return strings.Trim(aws.ToString(batch.Message), "[]"), true
 	}
+	var check *types.NoSuchHealthCheck
+	if errors.As(err, &check) {
+		return aws.ToString(check.Message), true
+	}
 	var input *types.InvalidInput
 	if errors.As(err, &input) {
 		return aws.ToString(input.Message), true

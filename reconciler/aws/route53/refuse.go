@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/aws/aws-sdk-go-v2/service/route53/types"
+
 	"github.com/edgewright/edgewright/reconciler/plan"
 	"github.com/edgewright/edgewright/render/dns"
 	"github.com/edgewright/edgewright/schema"
@@ -109,6 +111,8 @@ func refuseRouting(r dns.Record) string {
 		return fmt.Sprintf("its set identifier is longer than %d characters", maxSet)
 	case r.Weight != nil && (*r.Weight < 0 || *r.Weight > 255):
 		return fmt.Sprintf("a weight of %d is not between 0 and 255", *r.Weight)
+	case r.Region != "" && !slices.Contains(types.ResourceRecordSetRegion("").Values(), types.ResourceRecordSetRegion(r.Region)):
+		return fmt.Sprintf("AWS has no region %s, as far as is known here", r.Region)
 	case r.MultiValue && (r.Type == "CNAME" || r.Type == "NS"):
 		return fmt.Sprintf("a %s record cannot be multivalue", r.Type)
 	case r.MultiValue && r.Alias != nil:
