@@ -122,3 +122,29 @@ func TestPlatformRecordOnALiveName(t *testing.T) {
 	b.until("the platform has it", func() bool { return b.records("acme.example")["trello.acme.example"] == "192.0.2.77" })
 	b.converged()
 }
+
+// Sets that are there already are taken over, the one as it is and the other by a change, and nothing else of the name is.
+func TestPlatformRecordsAdopt(t *testing.T) {
+	b := newBench(t)
+	set := func(name, value string) world.RecordSet {
+		r := world.Simple("A", "api.acme.example.", 300, value)
+		r.SetIdentifier, r.Weight = name, new(int64(1))
+		return r
+	}
+	b.world.Put(b.zones["acme.example"], set("blue", "192.0.2.41"), set("green", "198.51.100.2"), set("red", "198.51.100.3"))
+	b.converged()
+	b.land(31, b.declaring(`"api.acme.example": A: {adopt: true, sets: {
+		blue: {weight: 1, values: ["192.0.2.41"]}
+		green: {weight: 1, values: ["192.0.2.42"]}
+	}}`))
+	b.converged()
+	want := []string{"A blue 192.0.2.41", "A green 192.0.2.42", "A red 198.51.100.3"}
+	if diff := cmp.Diff(want, b.at("api.acme.example")); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	b.land(32, b.declaring(""))
+	b.converged()
+	if diff := cmp.Diff(want[2:], b.at("api.acme.example")); diff != "" {
+		t.Errorf("once it is given up (-want +got):\n%s", diff)
+	}
+}

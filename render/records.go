@@ -25,7 +25,7 @@ func platformRecords(p schema.Platform) ([]resource.Resource, error) {
 			}
 			needs := append([]resource.Key{recordKey(zone, dns.Marker(zone, p.Name))}, targets(p, zone, spec)...)
 			slices.SortFunc(needs, resource.Key.Compare)
-			out = append(out, resource.Resource{Key: recordKey(zone, spec), Origin: p.Source.Find(r.SetPath(s)), Spec: resource.ValueOf(spec), Needs: needs})
+			out = append(out, resource.Resource{Key: recordKey(zone, spec), Origin: p.Source.Find(r.SetPath(s)), Spec: resource.ValueOf(spec), Needs: needs, Adopt: r.Adopt})
 		}
 	}
 	return out, nil

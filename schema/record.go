@@ -3,10 +3,11 @@ package schema
 // Record is what the platform declares in a zone of its own accord: the answers to questions for a name and a type. One that is not
 // routed has one set, without an ID.
 type Record struct {
-	Name Hostname    `json:"name"` // its labels may begin with _
-	Type string      `json:"type"` // A, AAAA, CAA, CNAME, MX, NS, SRV or TXT
-	TTL  Duration    `json:"ttl,omitzero"`
-	Sets []RecordSet `json:"sets"` // sorted by ID
+	Name  Hostname    `json:"name"` // its labels may begin with _
+	Type  string      `json:"type"` // A, AAAA, CAA, CNAME, MX, NS, SRV or TXT
+	TTL   Duration    `json:"ttl,omitzero"`
+	Sets  []RecordSet `json:"sets"`            // sorted by ID
+	Adopt bool        `json:"adopt,omitempty"` // what exists of it already becomes ours
 }
 
 // RecordSet is one answer, or an alias. TXT values are plain text, all others are in presentation form.

@@ -26,6 +26,9 @@ func (s *shape) record(path, name, kind string, r map[string]any) map[string]any
 	s.exactlyOne(path, r, "record/form", "values", "alias", "sets")
 	s.duration(path+".ttl", r["ttl"])
 	out := map[string]any{"name": name, "type": kind}
+	if adopt, set := r["adopt"]; set {
+		out["adopt"] = adopt
+	}
 	sets, routed := r["sets"].(map[string]any)
 	if routed {
 		out["sets"] = s.keyed(path+".sets", "id", sets, s.recordSet)
