@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/edgewright/edgewright/fixtures/world"
+	"github.com/edgewright/edgewright/reconciler"
 	"github.com/edgewright/edgewright/schema/load"
 )
 
@@ -146,5 +147,26 @@ func TestPlatformRecordsAdopt(t *testing.T) {
 	b.converged()
 	if diff := cmp.Diff(want[2:], b.at("api.acme.example")); diff != "" {
 		t.Errorf("once it is given up (-want +got):\n%s", diff)
+	}
+}
+
+// A name that is to become a CNAME keeps its address while nobody has agreed to its going: AWS is not even asked.
+func TestPlatformRecordsSwapWaitsWhole(t *testing.T) {
+	b := newBench(t)
+	b.converged()
+	b.land(41, b.declaring(`"api.acme.example": A: values: ["192.0.2.41"]`))
+	b.converged()
+	writes := len(b.world.Writes())
+	b.repository.commit(b.declaring(`"api.acme.example": CNAME: values: ["trello.acme.example"]`))
+	b.until("planned", func() bool { return len(b.View().Steps) == 2 })
+	for _, s := range b.View().Steps {
+		if s.State == reconciler.Ready || s.State == reconciler.Applying {
+			t.Errorf("%s %s goes alone", s.Verb, s.Key)
+		}
+	}
+	b.repository.commit(with(b.tree(), pingFile, pong("later"))) // another pass
+	b.until("read", func() bool { return b.View().Commit == b.repository.tip() })
+	if now := b.world.Writes(); len(now) != writes {
+		t.Errorf("AWS was asked for %+v", now[writes:])
 	}
 }
