@@ -169,6 +169,10 @@ func (r Review) counts(p ink) string {
 	return strings.Join(append(parts, deletes), ", ")
 }
 
+// aliasTTL is the time to live, in seconds, of what Route53 answers for an alias of AWS (Developer Guide, "Choosing between alias and
+// non-alias records").
+const aliasTTL = 60
+
 // slow is what cannot be undone at once.
 func (r Review) slow() []string {
 	names, ttl := map[schema.Hostname]bool{}, 0
@@ -179,6 +183,9 @@ func (r Review) slow() []string {
 		}
 		names[was.Name] = true
 		ttl = max(ttl, was.TTL)
+		if was.Alias != nil {
+			ttl = max(ttl, aliasTTL)
+		}
 	}
 	var out []string
 	if len(names) > 0 {

@@ -18,5 +18,5 @@ var DaemonOnly = []schema.Code{
 	"route/backend", "route/forward", "route/name", "route/none", "route/path", "route/redirect", "route/regex", "route/respond",
 	"route/retries", "route/star", "route/unreachable", "route/weight", "schema/decode", "service/duplicate", "service/exposure",
 	"service/fleet", "service/id", "service/place", "service/render", "service/team", "service/tier", "team/domain", "waiver/approver",
-	"waiver/expired", "waiver/expiry", "waiver/rule", "zone/name",
+	"waiver/expired", "waiver/expiry", "waiver/rule", "zone/account", "zone/name",
 }
