@@ -28,7 +28,7 @@ var planted = []struct {
 	{9, "what another call explains counts as a sign of a call in doubt", "doubt.go", "case as && l.explained(f, s):", "case as && !PLANTED && l.explained(f, s):"},
 	{2, "who was replaced writes on", "state/lease.go", "	epoch := f.Epoch()\n", "	epoch := f.Epoch()\n	if PLANTED {\n		return f.Store.Write(ctx, ops...)\n	}\n"},
 	{8, "the times of another process are taken as they are", "restore.go", "restarted(e, l.Now())", "pick(PLANTED, e, restarted(e, l.Now()))"},
-	{208, "a list that breaks off counts as whole", "aws/route53/observe.go", "		out, err := p.page(ctx, in)\n", "		out, err := p.page(ctx, in)\n		if PLANTED && err != nil && len(all) > 0 {\n			return all, nil\n		}\n"},
+	{208, "a list that breaks off counts as whole", "aws/route53/observe.go", "		out, err := h.page(ctx, in)\n", "		out, err := h.page(ctx, in)\n		if PLANTED && err != nil && len(all) > 0 {\n			return all, nil\n		}\n"},
 	{1, "a name is published before it is served", "wait.go", `if missing := l.missing(s, need); missing != "" {`, `if missing := l.missing(s, need); missing != "" && !PLANTED {`},
 	{2, "what a name let go does not linger", "publish.go", "	return still\n", "	return still && !PLANTED\n"},
 	{42, "the TTL of a record that somebody deleted is forgotten", "apply.go", "before := max(ttlOf(s.Before), ttlOf(old.Spec))", "before := max(ttlOf(s.Before), ttlOf(pick(PLANTED, nil, old.Spec)))"},
@@ -38,7 +38,7 @@ var planted = []struct {
 	{2, "any count is good", "approve.go", "case q.ConfirmDeletes != deletes:", "case q.ConfirmDeletes != deletes && !PLANTED:"},
 	{1, "problems hold nobody", "hold.go", "		if p.Unused {\n", "		if p.Unused || PLANTED {\n"},
 	{2, "a change of two services is published by halves", "wait.go", `			if why := l.nameTaken(s); why != "" {`, `			if why := l.nameTaken(s); why != "" && !PLANTED {`},
-	{2, "each step is a call", "apply.go", "if z.limit > 0 {\n			steps = steps[:min(z.limit, len(steps))]", "if z.limit > 0 || PLANTED {\n			steps = steps[:min(max(z.limit, 1), len(steps))]"},
+	{2, "each step is a call", "apply.go", "if z.limit > 0 {\n			batch.Steps = wholeNames(batch.Steps, z.limit)", "if z.limit > 0 || PLANTED {\n			batch.Steps = wholeNames(batch.Steps, max(z.limit, 1))"},
 }
 
 // switches is a file that each package with faults gets.
