@@ -29,7 +29,7 @@ func (l *loop) resolve(ctx context.Context, scope resource.Scope, started time.T
 	}
 	for _, j := range l.judgeDoubts(doubts) {
 		f := j.flight
-		if !j.told && l.seenHalf(f, len(j.seen), started) {
+		if j.told == "" && l.seenHalf(f, len(j.seen), started) {
 			continue
 		}
 		if len(j.seen) > 0 {
@@ -38,8 +38,8 @@ func (l *loop) resolve(ctx context.Context, scope resource.Scope, started time.T
 			continue
 		}
 		switch now := l.Now(); {
-		case j.told:
-			l.abandon(ctx, f, "no answer came, and what is there is told of a later call")
+		case j.told != "":
+			l.drop(ctx, f, plan.Outcome{Told: j.told}, "no answer came, and what is there is told of the later call "+j.told)
 		case f.absent.IsZero():
 			l.Log.Info("nothing is seen of a call whose answer was lost", "scope", scope, "intent", f.intent.ID)
 			f.absent = now
@@ -55,7 +55,7 @@ func (l *loop) resolve(ctx context.Context, scope resource.Scope, started time.T
 type judged struct {
 	flight
 	seen []plan.Step
-	told bool // others were, and count as done by a later call
+	told string // the later call that others of its steps count as done by; empty: none
 }
 
 // judgeDoubts looks for what calls in doubt have done; all are judged before one is settled, as that changes what is known of the
@@ -64,14 +64,18 @@ func (l *loop) judgeDoubts(doubts []flight) []judged {
 	slices.SortFunc(doubts, func(a, b flight) int {
 		return cmp.Or(b.intent.At.Compare(a.intent.At), cmp.Compare(a.intent.ID, b.intent.ID))
 	})
-	told := map[resource.Key]bool{}
+	told := map[resource.Key]string{}
 	var out []judged
 	for _, f := range doubts {
 		all := l.seenOf(f)
-		j := judged{flight: f, seen: slices.DeleteFunc(slices.Clone(all), func(s plan.Step) bool { return told[s.Key] })}
-		j.told = len(j.seen) < len(all)
+		j := judged{flight: f}
 		for _, s := range all {
-			told[s.Key] = true
+			if other := told[s.Key]; other != "" {
+				j.told = other
+				continue
+			}
+			told[s.Key] = f.intent.ID
+			j.seen = append(j.seen, s)
 		}
 		out = append(out, j)
 	}
@@ -151,9 +155,14 @@ func (l *loop) mayHaveLed(steps []plan.Step, now time.Time) []state.Entry {
 
 // abandon closes a call that seems not to have been taken.
 func (l *loop) abandon(ctx context.Context, f flight, why string) {
+	l.drop(ctx, f, plan.Outcome{Refused: why}, why)
+}
+
+// drop closes a call of which nothing counts as done.
+func (l *loop) drop(ctx context.Context, f flight, outcome plan.Outcome, why string) {
 	now := l.Now()
 	entries := l.mayHaveLed(f.intent.Steps, now)
-	if err := l.close(ctx, f, plan.Outcome{Refused: why}, now, entries, l.entries(f.intent.Steps, "given up: "+why, now)); err != nil {
+	if err := l.close(ctx, f, outcome, now, entries, l.entries(f.intent.Steps, "given up: "+why, now)); err != nil {
 		l.Log.Error("journal outcome", "intent", f.intent.ID, "error", err)
 		return
 	}

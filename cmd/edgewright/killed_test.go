@@ -82,7 +82,7 @@ func (k *killed) journalled(b reconciler.Books) map[string]int {
 	}
 	made := map[string]int{}
 	for _, i := range finished {
-		if i.Outcome == nil || i.Outcome.Refused != "" {
+		if i.Outcome == nil || i.Outcome.Refused != "" || i.Outcome.Told != "" {
 			continue
 		}
 		for _, s := range i.Steps {

@@ -58,4 +58,5 @@ type Batch struct {
 type Outcome struct {
 	Token   string `json:"token,omitempty"`   // Route53's change id; empty: settled already
 	Refused string `json:"refused,omitempty"` // why AWS refused the whole call (a failed precondition, bad input); empty: taken
+	Told    string `json:"told,omitempty"`    // the other intent that has what this one may have done, as nobody can tell which of the two was taken
 }
