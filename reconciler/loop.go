@@ -70,7 +70,8 @@ type loop struct {
 	units  map[string]envoy.Unit // decoded contents of the releases, by hash
 
 	swept      time.Time
-	told       time.Time // when reviews and the view were last made
+	told       time.Time     // when reviews and the view were last made
+	telling    time.Duration // how long that took
 	worded     map[forge.Target]wording
 	wordedLast map[forge.Target]wording // the time before
 	stale      bool                     // something changed since

@@ -18,17 +18,19 @@ func (l *loop) tell(now time.Time) {
 	if !l.stale {
 		return
 	}
-	if due := l.told.Add(l.Every.Tell); now.Before(due) {
+	if due := l.told.Add(max(l.Every.Tell, 5*l.telling)); now.Before(due) { // a large plan takes long to tell of
 		l.alarm("tell", due)
 		return
 	}
 	l.told, l.stale = now, false
 	l.worded, l.wordedLast = map[forge.Target]wording{}, l.worded
+	began := l.Now()
 	l.planPulls(l.ctx)
 	if l.Forge != nil && l.tip.Hash != "" {
 		l.review()
 	}
 	l.show(now)
+	l.telling = l.Now().Sub(began)
 }
 
 // review hands out what there is to say about each open pull, each merged one and the tip of the branch.

@@ -167,7 +167,16 @@ func TakesTraffic(s Step) bool {
 	return false
 }
 
-func serviceSpec(v resource.Value) (spec envoy.Spec) {
+// answers is what of a service's specification says who gets an answer. A plan asks it often, and the whole is long.
+type answers struct {
+	Hosts    []schema.Hostname `json:"hosts"`
+	Exposure schema.Exposure   `json:"exposure"`
+}
+
+func serviceSpec(v resource.Value) (spec answers) {
+	if v == nil {
+		return spec
+	}
 	_ = json.Unmarshal(v, &spec) // what we rendered ourselves
 	return spec
 }
