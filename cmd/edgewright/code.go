@@ -12,25 +12,41 @@ import (
 	"github.com/edgewright/edgewright/schema/policy"
 )
 
-// explainCode prints the page of a code, or all codes with a sentence each.
-func explainCode(out io.Writer, args []string) error {
-	if len(args) == 0 {
-		w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-		for _, p := range pages.All() {
-			fmt.Fprintf(w, "%s\t%s\n", p.Code, p.Title)
-		}
-		return w.Flush()
+// listCodes prints codes with a sentence each.
+func listCodes(out io.Writer, all []pages.Page) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	for _, p := range all {
+		fmt.Fprintf(w, "%s\t%s\n", p.Code, p.Title)
 	}
-	page, is := pages.Of(schema.Code(args[0]))
+	return w.Flush()
+}
+
+// asCode is a code as it is copied: with the brackets that stand around it, or in capitals.
+func asCode(text string) string {
+	return strings.ToLower(strings.TrimSuffix(strings.TrimPrefix(strings.TrimSpace(text), "["), "]"))
+}
+
+// codesWith are the pages whose code has a word as one of its two parts, in the singular or the plural.
+func codesWith(word string) []pages.Page {
+	return slices.DeleteFunc(pages.All(), func(p pages.Page) bool {
+		family, rest, _ := strings.Cut(string(p.Code), "/")
+		word := strings.TrimSuffix(word, "s")
+		return strings.TrimSuffix(family, "s") != word && strings.TrimSuffix(rest, "s") != word
+	})
+}
+
+// explainCode prints the page of a code.
+func explainCode(out io.Writer, code string) error {
+	page, is := pages.Of(schema.Code(code))
 	if !is {
 		var codes []string
 		for _, p := range pages.All() {
 			codes = append(codes, string(p.Code))
 		}
-		if near := schema.Nearest(args[0], codes); near != "" {
-			return fmt.Errorf("there is no code %s: did you mean %s?", args[0], near)
+		if near := schema.Nearest(code, codes); near != "" {
+			return fmt.Errorf("there is no code %s: did you mean %s?", code, near)
 		}
-		return fmt.Errorf("there is no code %s: edgewright explain lists them; a host name has a dot", args[0])
+		return fmt.Errorf("there is no code %s: edgewright explain lists them; a host name has a dot", code)
 	}
 	fmt.Fprintf(out, "%s: %s\n", page.Code, page.Title)
 	if page.Text != "" {
@@ -40,7 +56,7 @@ func explainCode(out io.Writer, args []string) error {
 	tellExamples(out, "Good", page.Good)
 	if slices.Contains(policy.Waivable, page.Code) {
 		_, err := fmt.Fprintf(out, "\nA service may break this rule for a time:\n\n    waivers: [{rule: %q, reason: \"…\", expires: \"2027-01-31\", approver: \"…\"}]\n\n"+
-			"The platform team may relax it for all, in platform/:\n\n    rules: %q: \"warn\"\n", page.Code, page.Code)
+			"The platform team may relax it for all, in platform/, to \"warn\" or \"off\":\n\n    rules: %q: \"off\"\n", page.Code, page.Code)
 		return err
 	}
 	return nil

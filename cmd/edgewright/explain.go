@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -26,12 +28,23 @@ func explainCommand() *cobra.Command {
 		Example: "  edgewright explain jira.acme.example/browse/EDGE-1 --method GET --header x-preview=on --dir edge-config\n  edgewright explain host/duplicate",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 || pages.Code.MatchString(args[0]) {
-				return explainCode(cmd.OutOrStdout(), args)
+			if len(args) == 0 {
+				return listCodes(cmd.OutOrStdout(), pages.All())
+			}
+			if code := asCode(args[0]); pages.Code.MatchString(code) {
+				return explainCode(cmd.OutOrStdout(), code)
+			}
+			if word := strings.ToLower(args[0]); !strings.ContainsAny(word, "./") {
+				if found := codesWith(word); len(found) > 0 {
+					return listCodes(cmd.OutOrStdout(), found)
+				}
 			}
 			commit, err := loadFolder(cmd.Context(), dir)
 			if err != nil {
 				return err
+			}
+			if s, is := commit.Edge.Service(schema.ServiceID(args[0])); is {
+				return fmt.Errorf("%s is a service: edgewright show %s prints it; a request has a host name, as %s", s.ID, s.ID, cmp.Or(append(s.Hosts, "")...))
 			}
 			tellProblems(cmd.ErrOrStderr(), commit.Problems)
 			r := render.Request{Method: strings.ToUpper(method), Header: map[string][]string{}, Exposure: schema.Exposure(exposure)}
@@ -118,7 +131,7 @@ func tellExplanations(w io.Writer, r render.Request, all []fleetExplanation) err
 		}
 		tellEdits(w, "request", x.Route.Headers.Request)
 		tellEdits(w, "response", x.Route.Headers.Response)
-		fmt.Fprintf(w, "%s by route %s; declared at %s\n", action(x.Route.Action), x.Route.Name, x.At)
+		fmt.Fprintf(w, "%s by route %s; declared at %s\n", action(r, x), x.Route.Name, x.At)
 	}
 	return nil
 }
@@ -127,11 +140,21 @@ func tellEdits(w io.Writer, way string, e schema.HeaderEdit) {
 	if e.IsZero() {
 		return
 	}
-	fmt.Fprintf(w, "  %s headers: set %v, add %v, remove %v\n", way, e.Set, e.Add, e.Remove)
+	var edits []string
+	for _, name := range slices.Sorted(maps.Keys(e.Set)) {
+		edits = append(edits, fmt.Sprintf("set %s: %s", name, e.Set[name]))
+	}
+	for _, name := range slices.Sorted(maps.Keys(e.Add)) {
+		edits = append(edits, fmt.Sprintf("add %s: %s", name, e.Add[name]))
+	}
+	for _, name := range e.Remove {
+		edits = append(edits, "remove "+name)
+	}
+	fmt.Fprintf(w, "  %s headers: %s\n", way, strings.Join(edits, ", "))
 }
 
-func action(a schema.Action) string {
-	switch a := a.(type) {
+func action(r render.Request, x fleetExplanation) string {
+	switch a := x.Route.Action.(type) {
 	case schema.Forward:
 		var to []string
 		for _, d := range a.To {
@@ -139,9 +162,21 @@ func action(a schema.Action) string {
 		}
 		return "forwarded to " + strings.Join(to, ", ")
 	case schema.Redirect:
-		return fmt.Sprintf("redirected with %d", a.Code)
+		return fmt.Sprintf("redirected with %d to %s", a.Code, location(r.Path, x.Host, a, x.Route.Match))
 	case schema.Respond:
 		return fmt.Sprintf("answered with %d", a.Status)
 	}
 	return "not answered"
+}
+
+// location is where a redirect leads; the scheme is that of the request where the redirect has none.
+func location(path string, host schema.Hostname, to schema.Redirect, m schema.Match) string {
+	if prefix, is := m.Path.(schema.Prefix); is && to.Prefix != "" {
+		path = to.Prefix + strings.TrimPrefix(path, string(prefix))
+	}
+	where := cmp.Or(to.Host, host)
+	if to.Scheme != "" {
+		return to.Scheme + "://" + string(where) + cmp.Or(to.Path, path)
+	}
+	return "//" + string(where) + cmp.Or(to.Path, path)
 }

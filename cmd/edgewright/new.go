@@ -31,16 +31,19 @@ func newCommand() *cobra.Command {
 		Example: "  edgewright new service jira/jira-web --dir edge-config",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			team, id, is := strings.Cut(args[0], "/")
-			file := "services/" + team + "/" + id + ".cue"
-			if declared, _ := load.ServiceOf(file); !is || strings.Contains(id, "/") || declared == "" {
-				return fmt.Errorf("new service %s: want TEAM/ID, as jira/jira-web", args[0])
+			file, team, id, err := fileOf(args[0])
+			if err != nil {
+				return fmt.Errorf("new service %s: %w", args[0], err)
 			}
 			commit, err := loadFolder(cmd.Context(), dir)
 			if err != nil {
 				return err
 			}
-			s, err := begin(commit.Edge, schema.TeamID(team), schema.ServiceID(id), schema.Hostname(host), internal)
+			if slices.ContainsFunc(commit.Problems, schema.Problem.OfPlatform) {
+				tellProblems(cmd.ErrOrStderr(), commit.Problems)
+				return fmt.Errorf("new service %s: nothing can be checked while the platform has problems", args[0])
+			}
+			s, err := begin(commit.Edge, team, id, schema.Hostname(host), internal)
 			if err != nil {
 				return fmt.Errorf("new service %s: %w", args[0], err)
 			}
@@ -53,6 +56,22 @@ func newCommand() *cobra.Command {
 	f.BoolVar(&internal, "internal", false, "for internal requests only")
 	cmd.AddCommand(service)
 	return cmd
+}
+
+// fileOf is the file of a service that is named TEAM/ID.
+func fileOf(name string) (file string, team schema.TeamID, id schema.ServiceID, err error) {
+	folder, rest, is := strings.Cut(name, "/")
+	file = "services/" + folder + "/" + rest + ".cue"
+	id, team = load.ServiceOf(file)
+	switch {
+	case is && rest == "shared":
+		return "", "", "", errors.New("shared.cue is for what the services of a team share: choose another id")
+	case strings.HasSuffix(rest, ".cue"):
+		return "", "", "", fmt.Errorf("write it without .cue: %s", strings.TrimSuffix(name, ".cue"))
+	case !is || id == "" || strings.Contains(rest, "/"):
+		return "", "", "", errors.New("want TEAM/ID, as jira/jira-web")
+	}
+	return file, team, id, nil
 }
 
 // beginning is what a starter says.
@@ -114,6 +133,12 @@ func writeStarter(cmd *cobra.Command, dir, file string, b beginning) error {
 		return err
 	}
 	name := filepath.Join(dir, filepath.FromSlash(file))
+	if _, err := os.Lstat(name); err == nil {
+		return fmt.Errorf("%s is there already", name)
+	}
+	if err := refuseStarter(cmd, dir, load.File{Path: file, Data: text.Bytes()}); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 		return err
 	}
@@ -128,6 +153,24 @@ func writeStarter(cmd *cobra.Command, dir, file string, b beginning) error {
 	if err := errors.Join(err, out.Close()); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s\nNext: write the addresses of its backend, then edgewright validate.\n", name)
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s\nNext: write the addresses of its backend, then: edgewright validate %s\n", name, dir)
 	return err
+}
+
+// refuseStarter tells what would be wrong with a service beside all others, before it is written.
+func refuseStarter(cmd *cobra.Command, dir string, starter load.File) error {
+	files, err := readFolder(dir)
+	if err != nil {
+		return err
+	}
+	commit, err := loadFiles(cmd.Context(), append(files, starter))
+	if err != nil {
+		return err
+	}
+	own := slices.DeleteFunc(commit.Problems, func(p schema.Problem) bool { return p.Position.File != starter.Path })
+	tellProblems(cmd.ErrOrStderr(), own)
+	if len(own) > 0 {
+		return fmt.Errorf("%s would be refused, so it was not written: choose another id, or a host with --host", starter.Path)
+	}
+	return nil
 }

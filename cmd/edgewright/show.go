@@ -59,6 +59,12 @@ func noService(e schema.Edge, id string) error {
 	for _, s := range e.Services {
 		ids = append(ids, string(s.ID))
 	}
+	for _, s := range e.Services {
+		_, last, _ := strings.Cut(id, "/")
+		if last == string(s.ID) || s.Source.File == strings.TrimPrefix(id, "./") || slices.Contains(s.Hosts, schema.Hostname(id)) {
+			return fmt.Errorf("a service is named by its id: edgewright show %s", s.ID)
+		}
+	}
 	if near := schema.Nearest(id, ids); near != "" {
 		return fmt.Errorf("there is no service %s here: did you mean %s?", id, near)
 	}

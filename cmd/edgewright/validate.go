@@ -15,26 +15,48 @@ import (
 
 func validateCommand() *cobra.Command {
 	var asJSON bool
+	var dir string
 	cmd := &cobra.Command{
-		Use:   "validate [DIR]",
+		Use:   "validate [DIR | FILE]",
 		Short: "Check the declarations in a folder and tell every problem with its place",
-		Args:  cobra.MaximumNArgs(1),
+		Long: "DIR is the root of an edge-config checkout; it may be named with --dir as well. With a FILE, the checkout that it lies in is checked and\n" +
+			"only what is wrong with this file is told.",
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			commit, err := loadFolder(cmd.Context(), folder(args))
+			root, within, err := checkout(folder(append(args, dir)))
 			if err != nil {
 				return err
+			}
+			commit, err := loadFolder(cmd.Context(), root)
+			if err != nil {
+				return err
+			}
+			if within != "" {
+				commit.Problems, commit.Warnings = of(within, commit.Problems), of(within, commit.Warnings)
 			}
 			if asJSON {
 				return answerProblemsJSON(cmd, commit)
 			}
 			tellProblems(cmd.ErrOrStderr(), commit.Problems)
 			tellWarnings(cmd.ErrOrStderr(), commit.Warnings)
+			if within != "" && len(commit.Problems) == 0 {
+				_, err := fmt.Fprintf(cmd.OutOrStdout(), "valid: %s\n", within)
+				return err
+			}
 			fmt.Fprintln(cmd.OutOrStdout(), verdict(commit))
 			return refusedBy(commit.Problems)
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "answer in JSON")
+	cmd.Flags().StringVar(&dir, "dir", ".", "folder of an edge-config checkout")
 	return cmd
+}
+
+// of are the problems that stand in a file or take part in it.
+func of(file string, problems []schema.Problem) []schema.Problem {
+	return slices.DeleteFunc(problems, func(p schema.Problem) bool {
+		return p.Position.File != file && !slices.ContainsFunc(p.Also, func(at schema.Position) bool { return at.File == file })
+	})
 }
 
 func answerProblemsJSON(cmd *cobra.Command, commit load.Commit) error {
@@ -99,10 +121,22 @@ func refusedBy(problems []schema.Problem) error {
 
 // loadFolder evaluates the declarations of a folder in the limited child process.
 func loadFolder(ctx context.Context, dir string) (load.Commit, error) {
-	files, err := readFolder(dir)
+	root, within, err := checkout(dir)
 	if err != nil {
 		return load.Commit{}, err
 	}
+	if within != "" {
+		return load.Commit{}, fmt.Errorf("read %s: it is a file: name the root of its checkout, %s", dir, root)
+	}
+	files, err := readFolder(root)
+	if err != nil {
+		return load.Commit{}, err
+	}
+	return loadFiles(ctx, files)
+}
+
+// loadFiles evaluates declarations in the limited child process.
+func loadFiles(ctx context.Context, files []load.File) (load.Commit, error) {
 	evaluator := newEvaluator(nil)
 	defer evaluator.Close()
 	return (&load.Loader{Evaluator: evaluator, Today: today, Progress: tellProgress(os.Stderr)}).Load(ctx, files)
