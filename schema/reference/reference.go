@@ -55,7 +55,28 @@ What may be declared, generated from the schema by ` + "`edgewright schema refer
     cue.mod/module.cue             optional: names the module
 
 A service needs few lines; what it leaves out comes from the platform's defaults. ` + "`edgewright new service TEAM/ID`" + ` writes one to start from,
-` + "`edgewright show SERVICE`" + ` prints the whole of it, and ` + "`edgewright validate`" + ` tells what is wrong with it and where.
+` + "`edgewright show SERVICE`" + ` prints the whole of it, and ` + "`edgewright validate DIR`" + ` tells what is wrong with it and where.
+
+## CUE in a few lines
+
+    package services                             // every file of services/ begins so; this is a comment
+
+    services: "trello-web": {                    // a name with a dash is in quotes
+    	hosts: ["trello.acme.example"]           // a list is in brackets, text in double quotes
+    	exposure: "public"                       // a field a line, or divided by commas
+    	owner: oncall: "#trello-oncall"          // a: b: c is a: {b: c}: for one field; several stand in braces:
+    	backends: web: {
+    		addresses: ["10.0.0.1:8080", "10.0.0.2:8080"]
+    		health: {path: "/healthz", interval: "5s"}
+    	}
+    	routes: [                                // a route is in braces
+    		{name: "old", match: path: regex: #"/item/\d+"#, redirect: {path: "/", code: 301}},
+    		{name: "all", forward: to: [{backend: "web"}]},
+    	]
+    }
+
+Numbers, true and false are written without quotes, durations with them: ` + "`\"3s\"`" + `. In text a backslash is written twice, or the text is put in ` + "`#\"…\"#`" + `.
+` + "`edgewright explain cue/syntax`" + ` shows what people write who come from other languages, and how CUE has it.
 
 `
 
@@ -75,7 +96,7 @@ func Markdown(s form.Schema) string {
 	b.WriteString("## Values\n\n| value | must be |\n|---|---|\n")
 	for _, name := range s.Names() {
 		if f := s[name]; f.Kind != form.Group {
-			fmt.Fprintf(&b, "| <a id=%q></a>%s | %s |\n", anchor(name), name, cell(valueOf(f)))
+			fmt.Fprintf(&b, "| <a id=%q></a>%s | %s |\n", anchor(name), name, cell(worded(f)))
 		}
 	}
 	b.WriteString("\n## Problems\n\nEach problem has a code in brackets; `edgewright explain CODE` shows its page, with an example of bad and good.\n\n| code | |\n|---|---|\n")
@@ -170,6 +191,14 @@ func valueOf(f *form.Form) string {
 		return "text"
 	}
 	return f.Words()
+}
+
+// worded is what fits, and what else the schema says of it.
+func worded(f *form.Form) string {
+	if f.Doc == "" || f.Kind == form.Group {
+		return valueOf(f)
+	}
+	return valueOf(f) + "; " + meaning(f.Name, undefined(f.Doc))
 }
 
 func anchor(name string) string { return strings.ToLower(name) }

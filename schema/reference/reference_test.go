@@ -14,6 +14,7 @@ import (
 	"github.com/edgewright/edgewright/schema"
 	"github.com/edgewright/edgewright/schema/form"
 	"github.com/edgewright/edgewright/schema/load"
+	"github.com/edgewright/edgewright/schema/policy"
 )
 
 var update = flag.Bool("update", false, "rewrite the page")
@@ -69,6 +70,30 @@ func TestExamples(t *testing.T) {
 		if _, defined := forms(t)[e.Definition]; !defined {
 			t.Errorf("%s shows %s, which is not defined", e.Path, e.Definition)
 		}
+	}
+}
+
+// TestWaivableRulesAreSaid holds that the page lists what may be waived.
+func TestWaivableRulesAreSaid(t *testing.T) {
+	said := forms(t).Of("Waiver").Fields["rule"].Doc
+	for _, code := range append(policy.Waivable, policy.Opened) {
+		if !strings.Contains(said, string(code)) {
+			t.Errorf("%s can be waived, but the page does not say so", code)
+		}
+	}
+}
+
+// TestPrimerIsValid holds that the CUE shown at the top of the page is a service that is accepted.
+func TestPrimerIsValid(t *testing.T) {
+	_, rest, _ := strings.Cut(introduction, "in a few lines\n\n")
+	text, _, _ := strings.Cut(rest, "\nNumbers")
+	files := fixtures.Over(fixtures.Declarations(fixtures.EdgeConfig()), load.File{Path: "services/trello/trello-web.cue", Data: []byte(strings.ReplaceAll("\n"+text, "\n    ", "\n"))})
+	commit, err := (&load.Loader{Evaluator: &load.Trusted{}}).Load(t.Context(), files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range append(commit.Problems, commit.Warnings...) {
+		t.Error(schema.Format(p))
 	}
 }
 
