@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/edgewright/edgewright/reconciler"
+	"github.com/edgewright/edgewright/reconciler/web"
 )
 
 // client speaks to a running daemon, which it finds by the state folder.
@@ -72,6 +73,16 @@ func newClient(state string) (*client, error) {
 		return nil, fmt.Errorf("read the daemon's token: %w", err)
 	}
 	return &client{base: "http://" + at.Web, token: strings.TrimSpace(string(token))}, nil
+}
+
+// statusOf asks the daemon of a state folder how things are.
+func statusOf(ctx context.Context, state string) (s web.Status, err error) {
+	daemon, err := newClient(state)
+	if err != nil {
+		return s, err
+	}
+	err = daemon.call(ctx, http.MethodGet, "/api/v1/status", nil, &s)
+	return s, err
 }
 
 // call asks the daemon and decodes its answer. A 409 is a refusal by a rule or guard.

@@ -23,12 +23,8 @@ func driftCommand() *cobra.Command {
 			"back (heal), or shown until somebody decides (report), or the whole service is left alone (pause).",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			daemon, err := newClient(state)
+			s, err := statusOf(cmd.Context(), state)
 			if err != nil {
-				return err
-			}
-			var s web.Status
-			if err := daemon.call(cmd.Context(), http.MethodGet, "/api/v1/status", nil, &s); err != nil {
 				return err
 			}
 			if asJSON {

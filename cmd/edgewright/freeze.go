@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/edgewright/edgewright/reconciler"
-	"github.com/edgewright/edgewright/reconciler/web"
 	"github.com/edgewright/edgewright/schema"
 )
 
@@ -26,17 +25,16 @@ func freezeCommand() *cobra.Command {
 		Example: "  edgewright freeze incident --for 2h --reason \"the zone is being moved\" --zone acme.example",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				s, err := statusOf(cmd.Context(), state)
+				if err == nil {
+					tellFreezes(cmd.OutOrStdout(), s.Freezes)
+				}
+				return err
+			}
 			daemon, err := newClient(state)
 			if err != nil {
 				return err
-			}
-			if len(args) == 0 {
-				var s web.Status
-				if err := daemon.call(cmd.Context(), http.MethodGet, "/api/v1/status", nil, &s); err != nil {
-					return err
-				}
-				tellFreezes(cmd.OutOrStdout(), s.Freezes)
-				return nil
 			}
 			if q.Until, err = moment(until, time.Now()); err != nil {
 				return err

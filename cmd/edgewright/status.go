@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"net/http"
 	"strings"
 	"text/tabwriter"
 
@@ -21,12 +20,8 @@ func statusCommand() *cobra.Command {
 		Short: "Show what the daemon serves, what is under way and what waits for whom",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			daemon, err := newClient(state)
+			s, err := statusOf(cmd.Context(), state)
 			if err != nil {
-				return err
-			}
-			var s web.Status
-			if err := daemon.call(cmd.Context(), http.MethodGet, "/api/v1/status", nil, &s); err != nil {
 				return err
 			}
 			if asJSON {
