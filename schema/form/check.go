@@ -160,6 +160,10 @@ func (c *checker) text(path string, f *Form, v string) {
 	default:
 		message = "it must match " + f.Pattern.String()
 	}
+	if faults := f.faultsIn(v); faults != "" {
+		c.fault("field/value", path, named(path)+" has "+faults+", which a host name has not", f.near(v))
+		return
+	}
 	c.fault("field/value", path, sentenceFor(path, message), f.near(v))
 }
 

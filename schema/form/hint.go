@@ -238,7 +238,7 @@ func (f *Form) near(v string) string {
 		return insteadOfAddress(v)
 	}
 	if mended := f.mended(v); mended != "" {
-		return f.faultIn(v) + "write " + strconv.Quote(mended)
+		return "write " + strconv.Quote(mended)
 	}
 	if f.Name == "Hostname" && !strings.ContainsAny(v, ".:/*") && v != "" {
 		return fmt.Sprintf("this has no dot: write the whole name, %s and a domain of your team behind it", v)
@@ -307,8 +307,8 @@ func (f *Form) mended(v string) string {
 	return ""
 }
 
-// faultIn names what is wrong with a host name, in so many words.
-func (f *Form) faultIn(v string) string {
+// faultsIn names what is wrong with a host name, in so many words.
+func (f *Form) faultsIn(v string) string {
 	if f.Name != "Hostname" {
 		return ""
 	}
@@ -327,8 +327,5 @@ func (f *Form) faultIn(v string) string {
 	add(strings.Contains(host, "_"), "an underscore")
 	add(strings.HasSuffix(host, "."), "a final dot")
 	add(strings.TrimSpace(v) != v, "a space")
-	if len(faults) == 0 {
-		return ""
-	}
-	return "this has " + strings.Join(faults, " and ") + ": "
+	return strings.Join(faults, " and ")
 }

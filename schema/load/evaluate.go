@@ -79,7 +79,7 @@ func (s *Schema) evaluateService(u Unit, f File, id schema.ServiceID, team schem
 	}
 	tree, faults, problems := s.read(u, p, cue.MakePath(cue.Str("services"), cue.Str(string(id))), s.forms.Of("Service"), &r.Source)
 	service, more := serviceFrom(tree, r.Source, len(faults) > 0)
-	problems = append(problems, withoutEchoes(more, faults)...)
+	problems = append(problems, atValues(withoutEchoes(more, faults), p, "services", string(id))...)
 	service.ID = id
 	if service.Owner.Team == "" {
 		service.Owner.Team = team
@@ -113,7 +113,7 @@ func (s *Schema) evaluatePlatform(u Unit, f File) Result {
 	}
 	tree, faults, problems := s.read(u, p, cue.Path{}, s.forms.Of("Platform"), &r.Source)
 	platform, more := platformFrom(tree, r.Source, len(faults) > 0)
-	r.Platform, r.Problems = &platform, append(problems, withoutEchoes(more, faults)...)
+	r.Platform, r.Problems = &platform, append(problems, atValues(withoutEchoes(more, faults), p)...)
 	return r
 }
 

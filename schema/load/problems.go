@@ -50,6 +50,20 @@ func misshapen(faults []form.Fault, source schema.Source, says map[string]schema
 	return problems
 }
 
+// atValues moves problems with the value of a field from its name to the value, where this file says it.
+func atValues(problems []schema.Problem, p parsed, names ...string) []schema.Problem {
+	if len(problems) == 0 {
+		return problems
+	}
+	says := p.says(names...)
+	for i, told := range problems {
+		if at, known := says[told.Path]; known && told.Position.File == p.path && (told.Code == "field/duration" || told.Code == "field/date") {
+			problems[i].Position = at
+		}
+	}
+	return problems
+}
+
 // withoutEchoes leaves out what is only said because of a fault in the same place.
 func withoutEchoes(problems []schema.Problem, faults []form.Fault) []schema.Problem {
 	return slices.DeleteFunc(problems, func(p schema.Problem) bool {
