@@ -28,6 +28,9 @@ type File struct {
 // in .CUE; empty: it is one, or nobody takes it for one.
 func Unread(file string) (why string) {
 	ext := path.Ext(file)
+	if declares(file) && strings.HasSuffix(strings.ToLower(file), ".cue.txt") {
+		return "its name ends in .cue.txt"
+	}
 	if declares(file) && ext != ".cue" && slices.Contains([]string{".cue", ".yaml", ".yml", ".json", ".toml"}, strings.ToLower(ext)) {
 		return fmt.Sprintf("its name ends in %s", ext)
 	}
