@@ -280,6 +280,8 @@ func wording(e errors.Error, path string) schema.Problem {
 		return schema.Problem{Code: "field/incomplete", Message: name + " has no value yet: it is " + strings.TrimPrefix(text, "incomplete value "), Hint: "write one value out"}
 	case strings.HasPrefix(format, "conflicting values"), strings.Contains(format, "mismatched types"):
 		return schema.Problem{Code: "field/conflict", Message: name + " has two values: " + strings.TrimPrefix(text, "conflicting values "), Hint: "keep one of them"}
+	case strings.Contains(text, "list.Concat"):
+		return schema.Problem{Code: "cue/evaluate", Message: name + ": lists are not added with +", Hint: "write all items into one list, or import \"list\" and write list.Concat([one, other])"}
 	case strings.HasPrefix(format, "reference"):
 		return schema.Problem{Code: "cue/reference", Message: text, Hint: "a name is known in its own file and where shared.cue or an import brings it: quote it if you meant text"}
 	case strings.HasPrefix(format, "imported and not used"):
