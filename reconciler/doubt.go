@@ -37,11 +37,13 @@ func (l *loop) resolve(ctx context.Context, scope resource.Scope, started time.T
 			l.finish(ctx, f, j.seen, plan.Outcome{})
 			continue
 		}
+		if j.told != "" && !f.passed { // it is not closed for that: it may still be on its way
+			f.passed = true
+			l.flights[f.intent.ID] = f
+		}
 		switch now := l.Now(); {
-		case j.told != "":
-			l.drop(ctx, f, plan.Outcome{Told: j.told}, "no answer came, and what is there is told of the later call "+j.told)
 		case f.absent.IsZero():
-			l.Log.Info("nothing is seen of a call whose answer was lost", "scope", scope, "intent", f.intent.ID)
+			l.Log.Info("nothing is seen of a call whose answer was lost", "scope", scope, "intent", f.intent.ID, "told", j.told)
 			f.absent = now
 			l.flights[f.intent.ID] = f
 			l.dirtySteps(f.intent.Steps)
@@ -83,18 +85,19 @@ func (l *loop) judgeDoubts(doubts []flight) []judged {
 }
 
 // seenHalf tells whether a listing shows a part of a call for the first time. As a call is taken whole, its pages may be from before and
-// after: a later listing tells.
+// after: a later listing tells, and until then its records are left alone, as those of a call that is under way.
 func (l *loop) seenHalf(f flight, seen int, started time.Time) bool {
 	if seen == 0 || seen == len(f.intent.Steps) {
 		return false
 	}
 	if f.half.IsZero() {
 		f.half = started
-		l.flights[f.intent.ID] = f
 	}
 	if started.Sub(f.half) >= staleness {
 		return false
 	}
+	f.absent = time.Time{}
+	l.flights[f.intent.ID] = f
 	l.zone(f.intent.Scope).due = f.half.Add(staleness)
 	return true
 }
