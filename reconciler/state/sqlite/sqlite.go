@@ -21,7 +21,7 @@ import (
 )
 
 // schemaVersion is written into the file; a newer one is refused.
-const schemaVersion = 1
+const schemaVersion = 2
 
 // Store is a state.Store in a file.
 type Store struct {
@@ -67,17 +67,35 @@ func (s *Store) open(ctx context.Context, file string) error {
 	}
 	db.SetMaxOpenConns(1)
 	s.db = db
-	var version int
-	if err := db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
+	return s.migrate(ctx)
+}
+
+// migrate makes the table, or brings it up to this version. In version 1 the values were in the tree of the keys: whoever came past a
+// release of some megabytes on the way to his row read all of it.
+func (s *Store) migrate(ctx context.Context) error {
+	tx, err := s.db.BeginTx(ctx, nil) // of several processes, one does it
+	if err != nil {
 		return err
 	}
-	if version > schemaVersion {
-		return fmt.Errorf("it was written by a newer edgewright (version %d, this one knows %d): use that one, or another folder", version, schemaVersion)
+	defer func() { _ = tx.Rollback() }() // of what was not committed
+	var version int
+	if err := tx.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
+		return err
 	}
-	_, err = db.ExecContext(ctx, fmt.Sprintf(`CREATE TABLE IF NOT EXISTS item (
-		tbl TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, version INTEGER NOT NULL, PRIMARY KEY (tbl, key)) WITHOUT ROWID;
-		PRAGMA user_version = %d`, schemaVersion))
-	return err
+	const table = "CREATE TABLE item (tbl TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, version INTEGER NOT NULL, PRIMARY KEY (tbl, key));"
+	statements := table
+	switch {
+	case version > schemaVersion:
+		return fmt.Errorf("it was written by a newer edgewright (version %d, this one knows %d): use that one, or another folder", version, schemaVersion)
+	case version == schemaVersion:
+		return nil
+	case version == 1:
+		statements = "ALTER TABLE item RENAME TO item1;" + table + "INSERT INTO item SELECT tbl, key, value, version FROM item1; DROP TABLE item1;"
+	}
+	if _, err := tx.ExecContext(ctx, fmt.Sprintf("%s PRAGMA user_version = %d", statements, schemaVersion)); err != nil {
+		return fmt.Errorf("bring it from version %d to %d: %w", version, schemaVersion, err)
+	}
+	return tx.Commit()
 }
 
 // Close closes the file and lets go of the folder.

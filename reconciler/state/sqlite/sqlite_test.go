@@ -3,6 +3,7 @@ package sqlite_test
 import (
 	"database/sql"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/edgewright/edgewright/fixtures/storetest"
 	"github.com/edgewright/edgewright/reconciler/state"
@@ -122,5 +124,51 @@ func TestCorruptFileIsAClearError(t *testing.T) {
 	}
 	if _, err := sqlite.Open(t.Context(), dir); err == nil || !strings.Contains(err.Error(), dir) {
 		t.Fatalf("open: %v", err)
+	}
+}
+
+func TestOlderFileIsBroughtUp(t *testing.T) {
+	dir := t.TempDir()
+	db, err := sql.Open("sqlite", filepath.Join(dir, "state.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = db.Exec(`CREATE TABLE item (tbl TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, version INTEGER NOT NULL, PRIMARY KEY (tbl, key)) WITHOUT ROWID;
+		INSERT INTO item VALUES ('t', 'k', 'v', 7), ('t', 'l', 'w', 8); PRAGMA user_version = 1`)
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		s := open(t, dir)
+		items, err := s.List(t.Context(), "t", "", "", 10)
+		if err != nil || len(items) != 2 || string(items[0].Value) != "v" || items[0].Version != 7 || items[1].Version != 8 {
+			t.Errorf("the rows are %+v, %v", items, err)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// A large row costs nobody who only comes past it.
+func TestLargeNeighbour(t *testing.T) {
+	write := func(large int) time.Duration {
+		s := open(t, t.TempDir())
+		if err := s.Write(t.Context(), state.Op{Table: "release", Key: "edge", Value: make([]byte, large)}); err != nil {
+			t.Fatal(err)
+		}
+		var ops []state.Op
+		for i := range 300 {
+			ops = append(ops, state.Op{Table: "good", Key: fmt.Sprintf("service/%03d", i), Value: make([]byte, 6600)})
+		}
+		began := time.Now()
+		if err := s.Write(t.Context(), ops...); err != nil {
+			t.Fatal(err)
+		}
+		return time.Since(began)
+	}
+	alone, beside := write(100), write(8<<20)
+	if beside > 10*alone+500*time.Millisecond {
+		t.Errorf("300 rows took %v beside a large one, %v without", beside, alone)
 	}
 }
