@@ -75,6 +75,7 @@ type loop struct {
 	worded     map[forge.Target]wording
 	wordedLast map[forge.Target]wording // the time before
 	stale      bool                     // something changed since
+	aged       bool                     // zones were listed since, and nothing came of it
 	alarms     map[string]time.Time     // what to wake up for
 	asks       []*shownAsk              // for what merged pulls had shown
 	aside      func(ctx context.Context, work func() any)

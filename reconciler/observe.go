@@ -47,8 +47,8 @@ func (l *loop) observeDue(ctx context.Context, now time.Time) {
 	}
 }
 
-// takeObserved replaces what was known of a zone, and looks again at what differs from before.
-func (l *loop) takeObserved(ctx context.Context, o observed) {
+// takeObserved replaces what was known of a zone, and looks again at what differs from before. news is false when nothing came of it but that it is newer.
+func (l *loop) takeObserved(ctx context.Context, o observed) (news bool) {
 	now := l.Now()
 	z := l.zone(o.scope)
 	z.observing = false
@@ -57,13 +57,14 @@ func (l *loop) takeObserved(ctx context.Context, o observed) {
 		z.due = now.Add(min(backoff(z.failed), l.Every.Observe))
 		l.Metrics.Failures.WithLabelValues("zone").Inc()
 		l.Log.Error("zone cannot be listed", "scope", o.scope, "error", o.err)
-		return
+		return true
 	}
 	z.due = now.Add(l.Every.Observe)
 	if o.started.Before(z.wrote) { // a call came in between: this listing may be from before it
 		z.due = now
-		return
+		return true
 	}
+	quiet := z.err == nil && z.snapshot != nil && len(l.flights) == 0
 	z.err, z.failed = nil, 0
 	if l.marked(o.snapshot) {
 		o.snapshot.Foreign = ""
@@ -72,6 +73,7 @@ func (l *loop) takeObserved(ctx context.Context, o observed) {
 	z.snapshot = &o.snapshot
 	l.resolve(ctx, o.scope, o.started)
 	l.markChanged(o.scope, before, z.snapshot)
+	return !quiet || len(l.dirty) > 0
 }
 
 // marked tells whether a zone's mark is the one that we made, maybe under another name of this edge.

@@ -35,7 +35,9 @@ func (l *loop) pass(ctx context.Context) error {
 	if err := l.startCalls(ctx, now); err != nil {
 		return err
 	}
-	l.rehome()
+	if l.stale { // else it is as it was
+		l.rehome()
+	}
 	l.observeDue(ctx, now)
 	l.askSettled(ctx, now)
 	l.askShown(ctx, now)

@@ -111,6 +111,7 @@ func (l *loop) loop(ctx context.Context) error {
 
 // take turns what somebody found out into what the loop knows.
 func (l *loop) take(ctx context.Context, m any) {
+	stale := l.stale
 	l.stale = true
 	switch m := m.(type) {
 	case branchLoaded:
@@ -129,7 +130,9 @@ func (l *loop) take(ctx context.Context, m any) {
 	case shownFound:
 		l.takeShown(ctx, m)
 	case observed:
-		l.takeObserved(ctx, m)
+		if !l.takeObserved(ctx, m) {
+			l.stale, l.aged = stale, true
+		}
 	case posted:
 		l.takePosted(ctx, m)
 	case postFailed:

@@ -16,13 +16,14 @@ import (
 // tell makes the plans of the open pulls, the reviews and the view, when something changed since.
 func (l *loop) tell(now time.Time) {
 	if !l.stale {
+		l.showAges(now)
 		return
 	}
 	if due := l.told.Add(max(l.Every.Tell, 5*l.telling)); now.Before(due) { // a large plan takes long to tell of
 		l.alarm("tell", due)
 		return
 	}
-	l.told, l.stale = now, false
+	l.told, l.stale, l.aged = now, false, false
 	l.worded, l.wordedLast = map[forge.Target]wording{}, l.worded
 	began := l.Now()
 	l.planPulls(l.ctx)

@@ -118,6 +118,17 @@ func (r *Reconciler) View() *View {
 	return &View{}
 }
 
+// showAges makes the view tell how old the listings of zones are, when all the rest is as it was.
+func (l *loop) showAges(now time.Time) {
+	if !l.aged {
+		return
+	}
+	l.aged = false
+	v := *l.View()
+	v.At, v.Zones = now, l.showZones()
+	l.view.Store(&v)
+}
+
 // show makes the view.
 func (l *loop) show(now time.Time) {
 	v := &View{
