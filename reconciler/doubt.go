@@ -29,8 +29,12 @@ func (l *loop) resolve(ctx context.Context, scope resource.Scope, started time.T
 	}
 	for _, j := range l.judgeDoubts(doubts) {
 		f := j.flight
-		if j.told == "" && l.seenHalf(f, len(j.seen), started) {
+		if j.told == "" && l.seenHalf(j, started) {
 			continue
+		}
+		if len(j.others) > 0 {
+			l.Log.Warn("another's record stands where a call may have deleted ours: it is left alone", "scope", scope, "intent", f.intent.ID, "steps", what(j.others))
+			j.seen = append(j.seen, j.others...)
 		}
 		if len(j.seen) > 0 {
 			l.Log.Info("a call whose answer was lost had been taken", "scope", scope, "intent", f.intent.ID, "steps", len(f.intent.Steps), "seen", len(j.seen))
@@ -56,8 +60,9 @@ func (l *loop) resolve(ctx context.Context, scope resource.Scope, started time.T
 // judged is a call in doubt with those of its steps that were done.
 type judged struct {
 	flight
-	seen []plan.Step
-	told string // the later call that others of its steps count as done by; empty: none
+	seen   []plan.Step
+	others []plan.Step // deletions that may have been done, where something else stands now
+	told   string      // the later call that others of its steps count as done by; empty: none
 }
 
 // judgeDoubts looks for what calls in doubt have done; all are judged before one is settled, as that changes what is known of the
@@ -79,6 +84,9 @@ func (l *loop) judgeDoubts(doubts []flight) []judged {
 			told[s.Key] = f.intent.ID
 			j.seen = append(j.seen, s)
 		}
+		if len(all) < len(f.intent.Steps) {
+			j.others = l.othersIn(f, len(all))
+		}
 		out = append(out, j)
 	}
 	return out
@@ -86,8 +94,9 @@ func (l *loop) judgeDoubts(doubts []flight) []judged {
 
 // seenHalf tells whether a listing shows a part of a call for the first time. As a call is taken whole, its pages may be from before and
 // after: a later listing tells, and until then its records are left alone, as those of a call that is under way.
-func (l *loop) seenHalf(f flight, seen int, started time.Time) bool {
-	if seen == 0 || seen == len(f.intent.Steps) {
+func (l *loop) seenHalf(j judged, started time.Time) bool {
+	f := j.flight
+	if len(j.others) == 0 && (len(j.seen) == 0 || len(j.seen) == len(f.intent.Steps)) {
 		return false
 	}
 	if f.half.IsZero() {
@@ -102,14 +111,46 @@ func (l *loop) seenHalf(f flight, seen int, started time.Time) bool {
 	return true
 }
 
+// othersIn are the deletions of a call in doubt where there is now neither nothing nor what was to be deleted. If the call was taken,
+// somebody made that afterwards, and it is not ours; only what is left as it was before tells that the call was not taken. Who cannot
+// tell leaves it alone: one record that nobody declares is the smaller harm.
+func (l *loop) othersIn(f flight, seen int) []plan.Step {
+	have := l.zones[f.intent.Scope].snapshot.Resources
+	var others []plan.Step
+	for _, s := range f.intent.Steps {
+		switch now := have[s.Key]; {
+		case bytes.Equal(now, s.Before) && seen == 0:
+			return nil
+		case s.After == nil && now != nil && !bytes.Equal(now, s.Before) && !l.madeByUs(s.Key, now):
+			others = append(others, s)
+		}
+	}
+	return others
+}
+
+// madeByUs tells whether a record is as the inventory has it, or as a call under way makes it.
+func (l *loop) madeByUs(key resource.Key, spec resource.Value) bool {
+	for _, f := range l.flights {
+		if slices.ContainsFunc(f.intent.Steps, func(s plan.Step) bool { return s.Key == key && bytes.Equal(s.After, spec) }) {
+			return true
+		}
+	}
+	return bytes.Equal(l.owned[key].Spec, spec)
+}
+
 // seenOf are the steps of a call of which an observation tells that they were done. A call is taken whole, so one value that is there as
 // intended tells of all: others may have been changed by somebody since. But that something is gone tells of itself only, as anybody can
-// have deleted it, and so does a value that another call in doubt may have made.
+// have deleted it, and so does a value that another call in doubt may have made, or one beside a record that still is what it was before
+// as the inventory has it.
 func (l *loop) seenOf(f flight) []plan.Step {
 	have := l.zones[f.intent.Scope].snapshot.Resources
 	alone := true
 	for id, other := range l.flights {
 		alone = alone && (id == f.intent.ID || !f.meets(other))
+	}
+	for _, s := range f.intent.Steps {
+		now := have[s.Key]
+		alone = alone && (now == nil || bytes.Equal(now, s.After) || !bytes.Equal(now, l.owned[s.Key].Spec))
 	}
 	var seen []plan.Step
 	for _, s := range f.intent.Steps {

@@ -35,7 +35,7 @@ func TestAPIAnswers(t *testing.T) {
 		{"identity of one's own", "POST", "/api/v1/apply", bearer, `{"digest":"abc123","identity":"root"}`, 400, "identity"},
 		{"no JSON", "POST", "/api/v1/apply", bearer, `hello`, 400, "not understood"},
 		{"two values", "POST", "/api/v1/apply", bearer, `{"digest":"abc123"} {}`, 400, "more than one"},
-		{"large apply", "POST", "/api/v1/apply", bearer, `{"digest":"` + strings.Repeat("a", maxApply) + `"}`, 413, "larger than"},
+		{"large apply", "POST", "/api/v1/apply", bearer, `{"digest":"` + strings.Repeat("a", maxPlan) + `"}`, 413, "larger than"},
 		{"large plan", "POST", "/api/v1/plan", bearer, `{"Files":[{"path":"` + strings.Repeat("a", maxPlan) + `"}]}`, 413, "larger than"},
 		{"history without token", "GET", "/api/v1/history?name=jira.acme.example&limit=7", "", "", 401, "token"},
 		{"history", "GET", "/api/v1/history?name=jira.acme.example&limit=7", bearer, "", 200, `"who":"ann"`},
