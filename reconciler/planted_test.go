@@ -37,7 +37,7 @@ var planted = []struct {
 	{1, "any digest is good", "approve.go", "case q.Digest != digest:", "case q.Digest != digest && !PLANTED:"},
 	{2, "any count is good", "approve.go", "case q.ConfirmDeletes != deletes:", "case q.ConfirmDeletes != deletes && !PLANTED:"},
 	{1, "problems hold nobody", "hold.go", "		if p.Unused {\n", "		if p.Unused || PLANTED {\n"},
-	{2, "a change of two services is published by halves", "wait.go", `			if why := l.nameTaken(s); why != "" {`, `			if why := l.nameTaken(s); why != "" && !PLANTED {`},
+	{2, "a change of two services is published by halves", "wait.go", `			if why := l.nameTaken(s, holders); why != "" {`, `			if why := l.nameTaken(s, holders); why != "" && !PLANTED {`},
 	{2, "each step is a call", "apply.go", "if z.limit > 0 {\n			batch.Steps = wholeNames(batch.Steps, z.limit)", "if z.limit > 0 || PLANTED {\n			batch.Steps = wholeNames(batch.Steps, max(z.limit, 1))"},
 }
 

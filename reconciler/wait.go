@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/edgewright/edgewright/reconciler/plan"
+	"github.com/edgewright/edgewright/reconciler/release"
 	"github.com/edgewright/edgewright/reconciler/xds"
 	"github.com/edgewright/edgewright/render/resource"
 	"github.com/edgewright/edgewright/schema"
@@ -107,13 +108,14 @@ func (l *loop) connected(id schema.FleetID) bool {
 // keepNamesTogether makes the services between which a name moves wait for each other: nobody takes a name that its holder may
 // not let go yet.
 func (l *loop) keepNamesTogether(steps []plan.Step) {
+	holders := map[schema.FleetID]release.Holders{}
 	for again := true; again; {
 		again = false
 		for _, s := range steps {
 			if s.Key.Kind != resource.EnvoyService || l.status[s.Key].State != Ready {
 				continue
 			}
-			if why := l.nameTaken(s); why != "" {
+			if why := l.nameTaken(s, holders); why != "" {
 				l.status[s.Key] = Status{Waits, why}
 				again = true
 			}
@@ -122,13 +124,19 @@ func (l *loop) keepNamesTogether(steps []plan.Step) {
 }
 
 // nameTaken says which name of a step another service of the fleet still holds, or is to take but cannot yet.
-func (l *loop) nameTaken(s plan.Step) string {
-	f := l.releases[fleetOf(s.Key.Scope)]
+func (l *loop) nameTaken(s plan.Step, known map[schema.FleetID]release.Holders) string {
+	fleet := fleetOf(s.Key.Scope)
+	f := l.releases[fleet]
 	if f == nil || s.Verb == plan.Delete {
 		return ""
 	}
+	holders, there := known[fleet]
+	if !there {
+		holders = f.release.Holders()
+		known[fleet] = holders
+	}
 	for _, host := range s.Hosts() {
-		holder, is := f.release.Holder(host, schema.ServiceID(s.Key.Name))
+		holder, is := holders.Other(host, schema.ServiceID(s.Key.Name))
 		if !is {
 			continue
 		}

@@ -113,10 +113,24 @@ func (r Release) FleetKey() resource.Key {
 	return resource.Key{Kind: resource.EnvoyFleet, Scope: r.Scope(), Name: string(r.Fleet)}
 }
 
-// Holder is the service that declares a name, apart from the one given.
-func (r Release) Holder(host schema.Hostname, but schema.ServiceID) (schema.ServiceID, bool) {
+// Holders are the services that declare a name, in order.
+type Holders map[schema.Hostname][]schema.ServiceID
+
+// Holders are those of all names of the release.
+func (r Release) Holders() Holders {
+	all := Holders{}
 	for _, id := range slices.Sorted(maps.Keys(r.Services)) {
-		if id != but && slices.Contains(r.Services[id].Hosts(), host) {
+		for _, host := range r.Services[id].Hosts() {
+			all[host] = append(all[host], id)
+		}
+	}
+	return all
+}
+
+// Other is the service that declares a name, apart from the one given.
+func (h Holders) Other(host schema.Hostname, but schema.ServiceID) (schema.ServiceID, bool) {
+	for _, id := range h[host] {
+		if id != but {
 			return id, true
 		}
 	}

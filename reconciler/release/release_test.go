@@ -68,7 +68,7 @@ func TestANameMovesAtOnce(t *testing.T) {
 	if r.Services["a"].Serves("x.test") || !r.Services["b"].Serves("x.test") {
 		t.Fatalf("x.test is not served once: %+v", r.Services)
 	}
-	if holder, is := r.Holder("x.test", "a"); !is || holder != "b" {
+	if holder, is := r.Holders().Other("x.test", "a"); !is || holder != "b" {
 		t.Fatalf("holder is %q", holder)
 	}
 }

@@ -13,6 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
 
+	"github.com/go-git/go-git/v5/plumbing"
+
 	"github.com/edgewright/edgewright/fixtures"
 	"github.com/edgewright/edgewright/schema"
 	"github.com/edgewright/edgewright/schema/load"
@@ -182,6 +184,37 @@ func TestBombInAPackageHoldsNobody(t *testing.T) {
 	for _, p := range commit.Problems {
 		if !p.Unused || len(p.Holds) > 0 || p.OfPlatform() {
 			t.Errorf("%s holds %q", p, p.Holds)
+		}
+	}
+}
+
+// counting counts the units that it is asked to evaluate.
+type counting struct {
+	load.Trusted
+	units int
+}
+
+func (c *counting) Evaluate(ctx context.Context, units []load.Unit) ([]load.Result, error) {
+	c.units += len(units)
+	return c.Trusted.Evaluate(ctx, units)
+}
+
+// TestKnownFromGit: what the command line sends is not evaluated again when the branch has it, as a file's hash is that of git.
+func TestKnownFromGit(t *testing.T) {
+	files := fixtures.Declarations(fixtures.EdgeConfig())
+	branch := slices.Clone(files)
+	for i := range branch {
+		branch[i].Hash = plumbing.ComputeHash(plumbing.BlobObject, files[i].Data).String()
+	}
+	var evaluator counting
+	loader := &load.Loader{Evaluator: &evaluator}
+	for n, same := range [][]load.File{branch, files} {
+		before := evaluator.units
+		if _, err := loader.Load(t.Context(), same); err != nil {
+			t.Fatal(err)
+		}
+		if more := evaluator.units - before; (more > 0) != (n == 0) {
+			t.Errorf("load %d evaluated %d units", n, more)
 		}
 	}
 }

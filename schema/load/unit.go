@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"maps"
 	"path"
 	"slices"
@@ -13,6 +14,7 @@ import (
 	"cuelang.org/go/cue/ast"
 	"cuelang.org/go/cue/parser"
 	"cuelang.org/go/mod/modfile"
+	"github.com/pjbgf/sha1cd"
 
 	"github.com/edgewright/edgewright/schema"
 )
@@ -294,10 +296,14 @@ func (u Unit) Size() int {
 // identity is the same for files that are the same, wherever they are found.
 func (f File) identity() identity { return identity{f.Path, f.hash()} }
 
+// hash is git's of a blob, so that what is sent to the daemon is known to it from the branch. Files that were made to have one SHA-1 have
+// other hashes here (sha1cd), as git has it.
 func (f File) hash() string {
 	if f.Hash != "" {
 		return f.Hash
 	}
-	sum := sha256.Sum256(f.Data)
-	return hex.EncodeToString(sum[:])
+	h := sha1cd.New()
+	fmt.Fprintf(h, "blob %d\x00", len(f.Data))
+	h.Write(f.Data)
+	return hex.EncodeToString(h.Sum(nil))
 }
