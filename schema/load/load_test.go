@@ -7,13 +7,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
-
-	"github.com/go-git/go-git/v5/plumbing"
 
 	"github.com/edgewright/edgewright/fixtures"
 	"github.com/edgewright/edgewright/schema"
