@@ -47,7 +47,7 @@ func (l *loop) render(edge schema.Edge, h held) (map[schema.ServiceID][]resource
 	var problems []schema.Problem
 	all := !l.edge.Platform.Same(edge.Platform) || !l.loaded
 	if all || len(edge.Platform.Records) > 0 { // a service may have let go a name that one of these waits for
-		resources, err := render.Platform(edge.Platform)
+		resources, err := l.renderPlatform(edge.Platform)
 		if err != nil {
 			problems = append(problems, platformProblem(edge.Platform, "", "it cannot be rendered: "+err.Error()))
 		}
@@ -76,6 +76,25 @@ func (l *loop) render(edge schema.Edge, h held) (map[schema.ServiceID][]resource
 		}
 	}
 	return rendered, problems
+}
+
+// renderPlatform renders a platform, or remembers it: it may have thousands of records, and few commits change it.
+func (l *loop) renderPlatform(p schema.Platform) ([]resource.Resource, error) {
+	if p.Revision != "" && p.Revision == l.platform.revision {
+		return slices.Clone(l.platform.resources), nil
+	}
+	resources, err := render.Platform(p)
+	if err != nil {
+		return nil, err
+	}
+	l.platform = renderedPlatform{p.Revision, slices.Clone(resources)}
+	return resources, nil
+}
+
+// renderedPlatform are the resources of a platform.
+type renderedPlatform struct {
+	revision  string
+	resources []resource.Resource
 }
 
 func platformProblem(p schema.Platform, path, message string) schema.Problem {

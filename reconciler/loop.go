@@ -43,6 +43,7 @@ type loop struct {
 	// What follows from it.
 	desired   resource.Set
 	byService map[schema.ServiceID][]resource.Key
+	platform  renderedPlatform // the one rendered last
 
 	// What is.
 	zones    map[resource.Scope]*zone

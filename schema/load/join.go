@@ -23,14 +23,10 @@ type known struct {
 // join puts the results of all units of a commit together. It returns what was declared, and the units' own problems.
 func (l *Loader) join(files []File, names []identity, results []*known) (schema.Edge, []schema.Problem) {
 	var problems []schema.Problem
-	platform, revision := partial{}, sha256.New()
-	for i, r := range results {
+	for _, r := range results {
 		problems = append(problems, r.told()...)
-		if r.Platform != nil {
-			platform.add(*r.Platform, r.Source)
-			revision.Write([]byte(names[i].String()))
-		}
 	}
+	platform := l.platformOf(names, results)
 	problems = append(problems, platform.problems...)
 	problems = append(problems, comparePrivate(results)...)
 	if !slices.ContainsFunc(files, func(f File) bool { return strings.HasPrefix(f.Path, "platform/") }) {
@@ -38,7 +34,6 @@ func (l *Loader) join(files []File, names []identity, results []*known) (schema.
 			Message: "there is no platform/ here: nothing says which teams, fleets and zones there are", Hint: "name the root of an edge-config checkout"})
 	}
 	edge := schema.Edge{Platform: platform.whole}
-	edge.Platform.Revision = hex.EncodeToString(revision.Sum(nil)[:8])
 	order := make([]int, 0, len(results))
 	for i, r := range results {
 		if r.Service != nil {
@@ -58,6 +53,38 @@ func (l *Loader) join(files []File, names []identity, results []*known) (schema.
 	}
 	l.mu.Unlock()
 	return edge, append(problems, dropTwins(&edge)...)
+}
+
+// platforms is how many joined platforms are remembered: that of the branch, and those of a few pulls that change it.
+const platforms = 4
+
+// platformOf is what the files of platform/ declare together. It is remembered, as most commits leave it as it was.
+func (l *Loader) platformOf(names []identity, results []*known) partial {
+	hash := sha256.New()
+	for i, r := range results {
+		if r.Platform != nil {
+			hash.Write([]byte(names[i].String()))
+		}
+	}
+	revision := hex.EncodeToString(hash.Sum(nil)[:16])
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if p, known := l.platforms[revision]; known {
+		return p
+	}
+	var p partial
+	for _, r := range results {
+		if r.Platform != nil {
+			p.add(*r.Platform, r.Source)
+		}
+	}
+	p.sort()
+	p.whole.Revision = revision
+	if l.platforms == nil || len(l.platforms) >= platforms {
+		l.platforms = map[string]partial{}
+	}
+	l.platforms[revision] = p
+	return p
 }
 
 // comparePrivate finds hidden fields and definitions of one name in files that lie side by side: here each file is read on its own, but

@@ -26,9 +26,10 @@ type Loader struct {
 	err    error
 	rules  policy.Checker
 
-	mu     sync.Mutex
-	known  map[identity]*known // of the unit
-	looked map[identity]look   // of the file
+	mu        sync.Mutex
+	known     map[identity]*known // of the unit
+	looked    map[identity]look   // of the file
+	platforms map[string]partial  // by their revision
 }
 
 // slack is how many results beyond those of the last commit are kept: for pulls and for what is put back.

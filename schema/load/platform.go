@@ -37,7 +37,6 @@ func (p *partial) add(part schema.Platform, source schema.Source) {
 	w.Zones = merge(w.Zones, part.Zones, func(z schema.Zone) schema.Hostname { return z.Name })
 	w.Accounts = merge(w.Accounts, part.Accounts, func(a schema.Account) schema.AccountID { return a.ID })
 	w.Records = append(w.Records, part.Records...)
-	slices.SortStableFunc(w.Records, func(a, b schema.Record) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Type, b.Type)) })
 	w.Protected, w.Rules, w.Deprecated = join(w.Protected, part.Protected), join(w.Rules, part.Rules), join(w.Deprecated, part.Deprecated)
 	w.Freezes = join(w.Freezes, part.Freezes)
 	d := &w.Defaults
@@ -54,6 +53,11 @@ func (p *partial) add(part schema.Platform, source schema.Source) {
 			p.whole.Source.At[path] = at
 		}
 	}
+}
+
+// sort brings what was joined into its order.
+func (p *partial) sort() {
+	slices.SortStableFunc(p.whole.Records, func(a, b schema.Record) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Type, b.Type)) })
 }
 
 // names are the paths of what stands in one file only.
