@@ -3,6 +3,8 @@ package reconciler
 import (
 	"bytes"
 	"context"
+	"fmt"
+	"hash/fnv"
 	"time"
 
 	"github.com/edgewright/edgewright/reconciler/plan"
@@ -47,6 +49,13 @@ func (l *loop) observeDue(ctx context.Context, now time.Time) {
 	}
 }
 
+// spread is a period, or up to a tenth less: so zones that were listed together come apart, and are not listed in one burst for ever.
+func spread(period time.Duration, scope resource.Scope, now time.Time) time.Duration {
+	h := fnv.New32a()
+	fmt.Fprint(h, scope, now.UnixNano())
+	return period - period/10*time.Duration(h.Sum32()%1000)/1000
+}
+
 // takeObserved replaces what was known of a zone, and looks again at what differs from before. news is false when nothing came of it but that it is newer.
 func (l *loop) takeObserved(ctx context.Context, o observed) (news bool) {
 	now := l.Now()
@@ -59,7 +68,7 @@ func (l *loop) takeObserved(ctx context.Context, o observed) (news bool) {
 		l.Log.Error("zone cannot be listed", "scope", o.scope, "error", o.err)
 		return true
 	}
-	z.due = now.Add(l.Every.Observe)
+	z.due = now.Add(spread(l.Every.Observe, o.scope, now))
 	if o.started.Before(z.wrote) { // a call came in between: this listing may be from before it
 		z.due = now
 		return true

@@ -50,7 +50,7 @@ func (l *loop) sweep(now time.Time) {
 	l.forgetGone(now)
 	l.forgetFailures()
 	l.compare()
-	before := len(l.steps)
+	before := maps.Clone(l.steps)
 	for key := range l.desired {
 		l.dirty[key] = true
 	}
@@ -63,11 +63,28 @@ func (l *loop) sweep(now time.Time) {
 		}
 	}
 	l.compare()
-	if !l.swept.IsZero() && len(l.steps) != before {
-		l.Metrics.Missed.Add(float64(len(l.steps) - before))
-		l.Log.Error("sweep found what incremental passes had missed", "before", before, "after", len(l.steps))
+	if missed := differing(before, l.steps); !l.swept.IsZero() && len(missed) > 0 {
+		l.Metrics.Missed.Add(float64(len(missed)))
+		l.Log.Error("sweep found what incremental passes had missed", "keys", missed)
 	}
 	l.swept = now
+}
+
+// differing are the keys for which there are not the same steps, in order.
+func differing(a, b map[resource.Key]plan.Step) []resource.Key {
+	var keys []resource.Key
+	for key, s := range a {
+		if other, there := b[key]; !there || s.ID() != other.ID() {
+			keys = append(keys, key)
+		}
+	}
+	for key := range b {
+		if _, there := a[key]; !there {
+			keys = append(keys, key)
+		}
+	}
+	slices.SortFunc(keys, resource.Key.Compare)
+	return keys
 }
 
 // forgetFailures drops what is known of steps that are asked for no more.

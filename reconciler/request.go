@@ -59,6 +59,15 @@ type request struct {
 	answer chan any
 }
 
+// looks tells whether a request changes nothing.
+func (q request) looks() bool {
+	switch q.ask.(type) {
+	case previewLoaded, ResourcesQuery:
+		return true
+	}
+	return false
+}
+
 type previewLoaded struct {
 	files  Tree
 	loaded load.Commit

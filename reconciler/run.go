@@ -142,7 +142,9 @@ func (l *loop) take(ctx context.Context, m any) {
 	case settled:
 		l.takeSettled(ctx, m)
 	case request:
-		m.answer <- l.answer(ctx, m)
+		if m.answer <- l.answer(ctx, m); m.looks() {
+			l.stale = stale
+		}
 	}
 }
 

@@ -91,6 +91,7 @@ type ZoneView struct {
 	Scope   resource.Scope `json:"scope"`
 	Taken   time.Time      `json:"taken,omitzero"`
 	Records int            `json:"records"`
+	Most    int            `json:"most"` // that AWS lets it hold
 	Ours    int            `json:"ours"`
 	Error   string         `json:"error,omitempty"`
 	Since   time.Time      `json:"since,omitzero"`
@@ -248,6 +249,7 @@ func (l *loop) showZones() []ZoneView {
 		if z.err == nil {
 			view.Since = time.Time{}
 		}
+		view.Most = l.mostOf(scope)
 		if z.snapshot != nil {
 			view.Taken, view.Records = z.snapshot.Taken, len(z.snapshot.Resources)
 			for key := range z.snapshot.Resources {
@@ -259,6 +261,17 @@ func (l *loop) showZones() []ZoneView {
 		out = append(out, view)
 	}
 	return out
+}
+
+// mostOf is how many records a zone may hold.
+func (l *loop) mostOf(scope resource.Scope) int {
+	var zone schema.Zone
+	for _, z := range l.edge.Platform.Zones {
+		if resource.Scope("zone/"+string(z.Name)) == scope {
+			zone = z
+		}
+	}
+	return zone.Most()
 }
 
 func text(err error) string {

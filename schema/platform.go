@@ -96,7 +96,11 @@ type Zone struct {
 	// Account holds the zone; empty: the one that the daemon's own credentials are for.
 	Account  AccountID `json:"account,omitempty"`
 	Exposure Exposure  `json:"exposure"`
+	Quota    int       `json:"quota,omitempty"` // record sets that AWS lets it hold; zero: 10,000
 }
+
+// Most is how many record sets it may hold: what AWS gives every hosted zone, unless more is declared (AWS, "Quotas on hosted zones").
+func (z Zone) Most() int { return cmp.Or(z.Quota, 10_000) }
 
 // Account is an AWS account in which edgewright works by taking on a role.
 type Account struct {

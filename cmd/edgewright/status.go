@@ -54,7 +54,7 @@ func tellStatus(out io.Writer, s web.Status) error {
 	}
 	fmt.Fprintln(w, "\nZONE\tRECORDS\tOURS\tERROR")
 	for _, z := range s.Zones {
-		fmt.Fprintf(w, "%s\t%d\t%d\t%s\n", z.Scope, z.Records, z.Ours, z.Error)
+		fmt.Fprintf(w, "%s\t%d of %d\t%d\t%s\n", z.Scope, z.Records, z.Most, z.Ours, z.Error)
 	}
 	if len(s.Steps) > 0 {
 		fmt.Fprintln(w, "\nSTEP\tSTATE\tWHY")

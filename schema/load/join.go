@@ -72,7 +72,13 @@ func (l *Loader) platformOf(names []identity, results []*known) partial {
 	if p, known := l.platforms[revision]; known {
 		return p
 	}
-	var p partial
+	p, places := partial{}, 0
+	for _, r := range results {
+		if r.Platform != nil {
+			places += len(r.Source.At)
+		}
+	}
+	p.whole.Source.At = make(map[string]schema.Position, places)
 	for _, r := range results {
 		if r.Platform != nil {
 			p.add(*r.Platform, r.Source)

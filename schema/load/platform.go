@@ -19,8 +19,8 @@ type partial struct {
 
 // add joins what one file declares. Each name is declared once: what stands in two files is a problem of the platform.
 func (p *partial) add(part schema.Platform, source schema.Source) {
-	if p.whole.Source.At == nil {
-		p.whole.Source = schema.Source{File: source.File, At: map[string]schema.Position{"": {File: source.File, Line: 1, Column: 1}}}
+	if p.whole.Source.File == "" {
+		p.whole.Source.File, p.whole.Source.At[""] = source.File, schema.Position{File: source.File, Line: 1, Column: 1}
 	}
 	if part.Name != "" {
 		if p.whole.Name != "" {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/edgewright/edgewright/schema/form"
@@ -180,7 +181,7 @@ func kind(f *form.Form) string {
 func valueOf(f *form.Form) string {
 	switch {
 	case f.Kind == form.Number && f.Min != nil && f.Max != nil:
-		return fmt.Sprintf("number from %v to %v", *f.Min, *f.Max)
+		return "number from " + strconv.FormatFloat(*f.Min, 'f', -1, 64) + " to " + strconv.FormatFloat(*f.Max, 'f', -1, 64)
 	case len(f.Choices) > 0:
 		return strings.Join(f.Choices, ", ")
 	case f.Kind == form.Number:

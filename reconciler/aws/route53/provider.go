@@ -79,7 +79,11 @@ func (p *Provider) Pack(steps []plan.Step) []plan.Batch { return Pack(steps, p.U
 
 // Refuse names the steps that AWS would refuse.
 func (p *Provider) Refuse(snapshot plan.Snapshot, steps []plan.Step) []plan.Clash {
-	return Refuse(snapshot, steps)
+	name, _ := zoneName(snapshot.Scope)
+	p.mu.Lock()
+	most := p.declared[name].Most()
+	p.mu.Unlock()
+	return Refuse(snapshot, steps, most)
 }
 
 // zoneName is the zone of a scope.

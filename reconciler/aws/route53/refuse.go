@@ -20,18 +20,24 @@ const (
 )
 
 // Refuse names the steps that AWS would refuse, as far as the zone's content and the steps themselves tell. One refused change makes
-// AWS refuse the whole call, so that these must not go out.
-func Refuse(snapshot plan.Snapshot, steps []plan.Step) []plan.Clash {
+// AWS refuse the whole call, so that these must not go out. most is how many records the zone may hold.
+func Refuse(snapshot plan.Snapshot, steps []plan.Step, most int) []plan.Clash {
 	zone, err := zoneName(snapshot.Scope)
 	if err != nil {
 		return nil
 	}
-	after := contentAfter(snapshot, steps)
+	after, room := contentAfter(snapshot, steps), roomIn(snapshot, steps, most)
 	var refused []plan.Clash
 	for _, s := range steps {
 		why, unblock := refuseStep(zone, s)
 		if why == "" && s.Verb != plan.Delete {
 			why, unblock = refuseBeside(zone, s, after)
+		}
+		if why == "" && s.Verb == plan.Create {
+			if room--; room < 0 {
+				why = fmt.Sprintf("zone %s holds %d records of at most %d, and there is no room for this one", zone, len(snapshot.Resources), most)
+				unblock = fmt.Sprintf("remove records; or ask AWS for more, and then write it as quota of zones.%q in platform/", zone)
+			}
 		}
 		if why != "" {
 			refused = append(refused, plan.Clash{Key: s.Key, Service: s.Service, Origin: s.Origin, Message: why, Unblock: unblock})
@@ -39,6 +45,17 @@ func Refuse(snapshot plan.Snapshot, steps []plan.Step) []plan.Clash {
 	}
 	slices.SortFunc(refused, func(a, b plan.Clash) int { return a.Key.Compare(b.Key) })
 	return refused
+}
+
+// roomIn is how many records a zone may get, counting on what goes.
+func roomIn(snapshot plan.Snapshot, steps []plan.Step, most int) int {
+	room := most - len(snapshot.Resources)
+	for _, s := range steps {
+		if s.Verb == plan.Delete {
+			room++
+		}
+	}
+	return room
 }
 
 // refuseStep looks at the step alone.
