@@ -166,12 +166,14 @@ func (s *Schema) read(u Unit, p parsed, below cue.Path, want *form.Form, source 
 	if !literal || p.imports {
 		var problems []schema.Problem
 		if value, problems = evaluated(u, p.file, below, source); len(problems) > 0 {
+			var faults []form.Fault
 			for _, e := range named(p.body, names) {
-				if faults := wrongKinds("", e, want); len(faults) > 0 {
-					return nil, faults, misshapen(faults, *source, p.says(names...))
+				if wrong := wrongKinds("", e, want); len(wrong) > 0 {
+					return nil, wrong, misshapen(wrong, *source, p.says(names...))
 				}
+				faults = append(faults, sureFaults(e, want)...)
 			}
-			return nil, nil, problems
+			return nil, faults, append(problems, misshapen(faults, *source, p.says(names...))...)
 		}
 	}
 	faults := want.Check(value)
