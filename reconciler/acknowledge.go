@@ -71,7 +71,7 @@ func (l *loop) noteServed() {
 // allServed tells whether every proxy has what steps say.
 func (l *loop) allServed(steps iter.Seq[plan.Step]) bool {
 	for s := range steps {
-		if isEnvoy(s.Key) && l.stepOf(s).Status != forge.StepDone {
+		if s.Key.Kind.OfProxies() && l.stepOf(s).Status != forge.StepDone {
 			return false
 		}
 	}

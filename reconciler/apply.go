@@ -20,7 +20,7 @@ import (
 func (l *loop) startCalls(ctx context.Context, now time.Time) error {
 	ready := map[resource.Scope][]plan.Step{}
 	for _, s := range l.sortedSteps() {
-		if s.Key.Kind == resource.DNSRecord && l.status[s.Key].State == Ready && !(s.Verb == plan.Adopt && bytes.Equal(s.Before, s.After)) {
+		if !s.Key.Kind.OfProxies() && l.status[s.Key].State == Ready && !(s.Verb == plan.Adopt && bytes.Equal(s.Before, s.After)) {
 			ready[s.Key.Scope] = append(ready[s.Key.Scope], s)
 		}
 	}
@@ -167,6 +167,11 @@ func (l *loop) entryAfter(s plan.Step, commit string, now time.Time) state.Entry
 	if zone, known := l.zoneOf(s.Key.Scope); known {
 		e.ZoneID = zone.ID
 		e.Account, _ = l.edge.Platform.Account(zone.Account)
+	}
+	if account, is := s.Key.Scope.HealthChecks(); is {
+		if a, known := l.edge.Platform.Account(account); known {
+			e.Account = a
+		}
 	}
 	e.Gone = l.recent(old.Gone, now)
 	before := max(ttlOf(s.Before), ttlOf(old.Spec)) // somebody may have taken the record away, and others believe in it still

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/edgewright/edgewright/render"
@@ -117,29 +116,34 @@ func (l *loop) want(d decision) {
 	l.edge, l.loaded = d.edge, true
 	l.declare(d.edge.Platform)
 	for _, z := range d.edge.Platform.Zones {
-		l.zone(resource.Scope("zone/" + string(z.Name)))
+		l.zone(resource.ZoneScope(z.Name))
+	}
+	for _, c := range d.edge.Platform.HealthChecks {
+		l.zone(resource.HealthChecksScope(c.Account))
 	}
 	for _, f := range d.edge.Platform.Fleets {
 		l.fleet(f.ID)
 	}
 }
 
-// declare tells the provider which zones there are and how ours are marked. A zone that the platform has given up counts as long as
-// something of ours is in it.
+// declare tells the provider which zones there are and how ours are marked. A zone or an account that the platform has given up counts as
+// long as something of ours is in it.
 func (l *loop) declare(p schema.Platform) {
 	zones, accounts := slices.Clone(p.Zones), slices.Clone(p.Accounts)
 	for key, e := range l.owned {
-		name, is := strings.CutPrefix(string(key.Scope), "zone/")
-		known := slices.ContainsFunc(zones, func(z schema.Zone) bool { return string(z.Name) == name })
-		if !is || known || e.ZoneID == "" && e.Account.ID == "" {
+		if e.ZoneID == "" && e.Account.ID == "" {
 			continue
 		}
-		zones = append(zones, schema.Zone{Name: schema.Hostname(name), ID: e.ZoneID, Account: e.Account.ID})
+		name, is := key.Scope.Zone()
+		if is && !slices.ContainsFunc(zones, func(z schema.Zone) bool { return z.Name == name }) {
+			zones = append(zones, schema.Zone{Name: name, ID: e.ZoneID, Account: e.Account.ID})
+		}
 		if !slices.ContainsFunc(accounts, func(a schema.Account) bool { return a.ID == e.Account.ID }) && e.Account.ID != "" {
 			accounts = append(accounts, e.Account)
 		}
 	}
-	l.Provider.Declare(render.Mark(p), zones, accounts)
+	p.Zones, p.Accounts = zones, accounts
+	l.Provider.Declare(render.Mark(p), p)
 }
 
 // replace swaps the resources of services.

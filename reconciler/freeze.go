@@ -65,11 +65,11 @@ func (l *loop) frozenBy(s plan.Step, edge schema.Edge, now time.Time) (frozen, b
 func (f frozen) covers(s plan.Step, edge schema.Edge) bool {
 	service, _ := edge.Service(s.Service)
 	fleet := service.Fleet
-	if isEnvoy(s.Key) {
+	if s.Key.Kind.OfProxies() {
 		fleet = fleetOf(s.Key.Scope)
 	}
-	zone, _ := strings.CutPrefix(string(s.Key.Scope), "zone/")
-	return f.Covers(s.Service, service.Owner.Team, fleet, schema.Hostname(zone))
+	zone, _ := s.Key.Scope.Zone()
+	return f.Covers(s.Service, service.Owner.Team, fleet, zone)
 }
 
 // freezeVetoes say which steps are frozen, one veto for each freeze.

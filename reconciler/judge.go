@@ -45,7 +45,7 @@ func (l *loop) judgeStep(s plan.Step, now time.Time, vetoed map[string]plan.Veto
 		return Status{Approval, "nobody was shown this, and it takes over what somebody else made"}
 	case plan.TakesTraffic(s):
 		return Status{Approval, "nobody was shown this, and it takes traffic away"}
-	case mode == schema.Report && !isEnvoy(s.Key):
+	case mode == schema.Report && !s.Key.Kind.OfProxies():
 		return Status{Approval, fmt.Sprintf("nobody has agreed to this, and drift is \"report\" for %s", owner(s))}
 	}
 	if f, ok := l.failures[s.ID()]; ok && now.Before(f.retry) {
@@ -87,11 +87,11 @@ func (l *loop) existing() plan.Existing {
 	return n
 }
 
-// refusals are the steps of each zone that AWS would refuse.
+// refusals are the steps of each scope that AWS would refuse.
 func (l *loop) refusals(steps []plan.Step) map[resource.Key]plan.Clash {
 	byZone := map[resource.Scope][]plan.Step{}
 	for _, s := range steps {
-		if s.Key.Kind == resource.DNSRecord {
+		if !s.Key.Kind.OfProxies() {
 			byZone[s.Key.Scope] = append(byZone[s.Key.Scope], s)
 		}
 	}

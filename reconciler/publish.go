@@ -20,7 +20,7 @@ import (
 func (l *loop) publish(ctx context.Context, now time.Time) error {
 	ready := map[schema.FleetID][]plan.Step{}
 	for _, s := range l.sortedSteps() {
-		if s.Key.Kind != resource.DNSRecord && l.status[s.Key].State == Ready {
+		if s.Key.Kind.OfProxies() && l.status[s.Key].State == Ready {
 			id := fleetOf(s.Key.Scope)
 			ready[id] = append(ready[id], s)
 		}
@@ -202,7 +202,8 @@ func (l *loop) mayStillLead(place schema.Place, fleet resource.Scope, now time.T
 
 // zoneOf is the zone of a scope, if the platform still has it.
 func (l *loop) zoneOf(scope resource.Scope) (schema.Zone, bool) {
-	i := slices.IndexFunc(l.edge.Platform.Zones, func(z schema.Zone) bool { return resource.Scope("zone/"+string(z.Name)) == scope })
+	name, _ := scope.Zone()
+	i := slices.IndexFunc(l.edge.Platform.Zones, func(z schema.Zone) bool { return z.Name == name })
 	if i < 0 {
 		return schema.Zone{}, false
 	}

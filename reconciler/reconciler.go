@@ -41,8 +41,8 @@ type Loader interface {
 
 // Provider makes one kind of thing in AWS.
 type Provider interface {
-	// Declare says which zones there are, in which accounts, and with which value of the marker record they are ours.
-	Declare(mark string, zones []schema.Zone, accounts []schema.Account)
+	// Declare says which zones and accounts there are, and with which value of the marker record zones are ours.
+	Declare(mark string, platform schema.Platform)
 	// Observe lists a scope, ours and foreign, completely, or fails.
 	Observe(ctx context.Context, scope resource.Scope) (plan.Snapshot, error)
 	// Refuse names the steps that AWS would refuse, before any call.

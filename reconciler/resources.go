@@ -99,7 +99,7 @@ func (l *loop) resourceView(key resource.Key) ResourceView {
 		v.Commit, v.Applied = e.Commit, e.Applied
 	}
 	switch {
-	case isEnvoy(key):
+	case key.Kind.OfProxies():
 		if f := l.releases[fleetOf(key.Scope)]; f != nil {
 			v.Actual = f.snapshot.Resources[key]
 			if e, released := f.release.Services[schema.ServiceID(key.Name)]; released && key.Kind == resource.EnvoyService {

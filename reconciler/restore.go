@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/edgewright/edgewright/reconciler/state"
-	"github.com/edgewright/edgewright/render/resource"
 )
 
 // restarted is an entry whose times count from now. The clock by which they were written may have been another, or wrong: so what was
@@ -68,7 +67,7 @@ func (l *loop) restore(ctx context.Context) (err error) {
 		l.Log.Info("a call of the last run is open", "intent", intent.ID, "taken", intent.Token != "")
 	}
 	for key := range l.owned {
-		if key.Kind == resource.DNSRecord {
+		if !key.Kind.OfProxies() {
 			l.zone(key.Scope)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/edgewright/edgewright/reconciler/plan"
 	"github.com/edgewright/edgewright/reconciler/state"
 	"github.com/edgewright/edgewright/render/resource"
+	"github.com/edgewright/edgewright/schema"
 )
 
 // Choice is what a person may decide about records that others made or changed.
@@ -103,7 +104,7 @@ func (l *loop) settle(ctx context.Context, q Settle) any {
 
 // names tells whether a question is about a key.
 func (q Settle) names(key resource.Key) bool {
-	if q.Zone != "" && key.Scope != resource.Scope("zone/"+strings.TrimSuffix(q.Zone, ".")) {
+	if q.Zone != "" && key.Scope != resource.ZoneScope(schema.Hostname(strings.TrimSuffix(q.Zone, "."))) {
 		return false
 	}
 	_, host, _ := strings.Cut(key.Name, " ")
@@ -114,10 +115,10 @@ func (q Settle) names(key resource.Key) bool {
 func (l *loop) knownKeys() []resource.Key {
 	all := map[resource.Key]bool{}
 	for key := range l.desired {
-		all[key] = !isEnvoy(key)
+		all[key] = !key.Kind.OfProxies()
 	}
 	for key, e := range l.owned {
-		all[key] = !isEnvoy(key) && (e.Spec != nil || all[key])
+		all[key] = !key.Kind.OfProxies() && (e.Spec != nil || all[key])
 	}
 	return slices.DeleteFunc(sortedKeysFunc(all, resource.Key.Compare), func(k resource.Key) bool { return !all[k] })
 }

@@ -173,7 +173,7 @@ func (l *loop) stepOf(s plan.Step) forge.Step {
 	if clash, is := l.clashes[s.Key]; is {
 		return forge.Step{Step: s, Status: forge.StepFailed, Why: clash.String()}
 	}
-	if isEnvoy(s.Key) {
+	if s.Key.Kind.OfProxies() {
 		return l.servedStep(s)
 	}
 	return forge.Step{Step: s, Status: forge.StepDone}
@@ -246,5 +246,3 @@ func stepsOf(steps []forge.Step) []plan.Step {
 	}
 	return out
 }
-
-func isEnvoy(key resource.Key) bool { return key.Kind != resource.DNSRecord }

@@ -263,14 +263,12 @@ func (l *loop) showZones() []ZoneView {
 	return out
 }
 
-// mostOf is how many records a zone may hold.
+// mostOf is how much a scope may hold.
 func (l *loop) mostOf(scope resource.Scope) int {
-	var zone schema.Zone
-	for _, z := range l.edge.Platform.Zones {
-		if resource.Scope("zone/"+string(z.Name)) == scope {
-			zone = z
-		}
+	if _, is := scope.HealthChecks(); is {
+		return l.edge.Platform.Quotas.MostHealthChecks()
 	}
+	zone, _ := l.zoneOf(scope)
 	return zone.Most()
 }
 

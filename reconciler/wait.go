@@ -1,6 +1,8 @@
 package reconciler
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -20,6 +22,8 @@ func (l *loop) waitsFor(s plan.Step) string {
 		return l.stillExposed(s)
 	case s.Verb == plan.Delete && s.Key.Kind == resource.DNSRecord:
 		return l.notReplaced(s)
+	case s.Verb == plan.Delete && s.Key.Kind == resource.DNSHealthCheck:
+		return l.stillNamed(s)
 	case s.Verb == plan.Delete:
 		return ""
 	}
@@ -65,6 +69,53 @@ func (l *loop) notReplaced(s plan.Step) string {
 					return fmt.Sprintf("%s in %s takes its place, and is not there yet", key.Name, scope)
 				}
 			}
+		}
+	}
+	return ""
+}
+
+// stillNamed names a record, also of others, that names a health check: AWS would delete it all the same, and then treat the record in a
+// way that nobody can foretell.
+func (l *loop) stillNamed(s plan.Step) string {
+	names := func(v resource.Value) bool {
+		var r struct{ HealthCheck string }
+		return bytes.Contains(v, []byte(s.Key.Name)) && json.Unmarshal(v, &r) == nil && r.HealthCheck == s.Key.Name
+	}
+	for _, f := range l.flights {
+		if i := slices.IndexFunc(f.intent.Steps, func(o plan.Step) bool { return names(o.Before) || names(o.After) }); i >= 0 {
+			return f.intent.Steps[i].Key.Name + " is being changed, and names it"
+		}
+	}
+	account, _ := s.Key.Scope.HealthChecks()
+	for _, scope := range sortedKeys(l.zones) {
+		if _, is := scope.Zone(); !is || l.accountOf(scope) != account {
+			continue
+		}
+		z := l.zones[scope]
+		if z.snapshot == nil {
+			return fmt.Sprintf("whether records of %s name it is not known yet", scope)
+		}
+		var naming []string
+		for key, v := range z.snapshot.Resources {
+			if names(v) {
+				naming = append(naming, key.Name)
+			}
+		}
+		if len(naming) > 0 {
+			return fmt.Sprintf("%s in %s names it", slices.Min(naming), scope)
+		}
+	}
+	return ""
+}
+
+// accountOf is the account of a zone, also of one that the platform has given up.
+func (l *loop) accountOf(scope resource.Scope) schema.AccountID {
+	if zone, declared := l.zoneOf(scope); declared {
+		return zone.Account
+	}
+	for key, e := range l.owned {
+		if key.Scope == scope {
+			return e.Account.ID
 		}
 	}
 	return ""

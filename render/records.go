@@ -9,8 +9,8 @@ import (
 	"github.com/edgewright/edgewright/schema"
 )
 
-// platformRecords are the records that the platform declares itself. Each needs the mark of its zone, and an alias within the zone
-// what it points at.
+// platformRecords are the records that the platform declares itself. Each needs the mark of its zone and the
+// health check that it names, and an alias within the zone what it points at.
 func platformRecords(p schema.Platform) ([]resource.Resource, error) {
 	var out []resource.Resource
 	for _, r := range p.Records {
@@ -24,6 +24,9 @@ func platformRecords(p schema.Platform) ([]resource.Resource, error) {
 				return nil, err
 			}
 			needs := append([]resource.Key{recordKey(zone, dns.Marker(zone, p.Name))}, targets(p, zone, spec)...)
+			if s.HealthCheck.Ours() {
+				needs = append(needs, healthCheckKey(zone.Account, s.HealthCheck))
+			}
 			slices.SortFunc(needs, resource.Key.Compare)
 			out = append(out, resource.Resource{Key: recordKey(zone, spec), Origin: p.Source.Find(r.SetPath(s)), Spec: resource.ValueOf(spec), Needs: needs, Adopt: r.Adopt})
 		}

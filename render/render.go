@@ -36,7 +36,7 @@ func Edge(e schema.Edge) (resource.Set, error) {
 	return set, nil
 }
 
-// Platform is what exists without any service: each fleet, the marker of each zone, and the platform's own records.
+// Platform is what exists without any service: each fleet, the marker of each zone, and the platform's own records and health checks.
 func Platform(p schema.Platform) ([]resource.Resource, error) {
 	var out []resource.Resource
 	for _, f := range p.Fleets {
@@ -62,6 +62,10 @@ func Platform(p schema.Platform) ([]resource.Resource, error) {
 		return nil, err
 	}
 	out = append(out, records...)
+	for _, c := range p.HealthChecks {
+		out = append(out, resource.Resource{Key: healthCheckKey(c.Account, c.ID), Origin: p.Source.Find("healthChecks." + string(c.ID)),
+			Spec: resource.ValueOf(dns.DeclaredHealthCheck(c))})
+	}
 	slices.SortFunc(out, func(a, b resource.Resource) int { return a.Key.Compare(b.Key) })
 	return out, nil
 }
@@ -131,6 +135,10 @@ func serviceKey(fleet schema.FleetID, id schema.ServiceID) resource.Key {
 	return resource.Key{Kind: resource.EnvoyService, Scope: resource.Scope("fleet/" + fleet), Name: string(id)}
 }
 
+func healthCheckKey(account schema.AccountID, id schema.HealthCheckID) resource.Key {
+	return resource.Key{Kind: resource.DNSHealthCheck, Scope: resource.HealthChecksScope(account), Name: string(id)}
+}
+
 func recordKey(z schema.Zone, r dns.Record) resource.Key {
-	return resource.Key{Kind: resource.DNSRecord, Scope: resource.Scope("zone/" + z.Name), Name: r.KeyName()}
+	return resource.Key{Kind: resource.DNSRecord, Scope: resource.ZoneScope(z.Name), Name: r.KeyName()}
 }

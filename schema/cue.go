@@ -14,6 +14,8 @@ var (
 	platformCUE []byte
 	//go:embed record.cue
 	recordCUE []byte
+	//go:embed healthcheck.cue
+	healthcheckCUE []byte
 	//go:embed freeze.cue
 	freezeCUE []byte
 )
@@ -22,6 +24,6 @@ var (
 func CUE() map[string][]byte {
 	return map[string][]byte{
 		"service.cue": serviceCUE, "backend.cue": backendCUE, "route.cue": routeCUE, "platform.cue": platformCUE, "freeze.cue": freezeCUE,
-		"record.cue": recordCUE,
+		"record.cue": recordCUE, "healthcheck.cue": healthcheckCUE,
 	}
 }

@@ -16,7 +16,9 @@ type Platform struct {
 
 	Accounts []Account `json:"accounts,omitempty"` // sorted by ID
 
-	Records []Record `json:"records,omitempty"` // sorted by name and type
+	Records      []Record         `json:"records,omitempty"`      // sorted by name and type
+	HealthChecks []DNSHealthCheck `json:"healthChecks,omitempty"` // sorted by ID
+	Quotas       Quotas           `json:"quotas,omitzero"`
 
 	Defaults   DefaultsOf             `json:"defaults,omitzero"`
 	Protected  map[Hostname]Protected `json:"protected,omitempty"`
@@ -101,6 +103,14 @@ type Zone struct {
 
 // Most is how many record sets it may hold: what AWS gives every hosted zone, unless more is declared (AWS, "Quotas on hosted zones").
 func (z Zone) Most() int { return cmp.Or(z.Quota, 10_000) }
+
+// Quotas are what AWS gives an account. Zero takes the default in brackets (AWS, "Route 53 quotas").
+type Quotas struct {
+	HealthChecks int `json:"healthChecks,omitempty"` // (200)
+}
+
+// MostHealthChecks is how many an account may have.
+func (q Quotas) MostHealthChecks() int { return cmp.Or(q.HealthChecks, 200) }
 
 // Account is an AWS account in which edgewright works by taking on a role.
 type Account struct {

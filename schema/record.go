@@ -16,7 +16,7 @@ type RecordSet struct {
 	Values []string     `json:"values,omitempty"`
 	Alias  *RecordAlias `json:"alias,omitempty"`
 	Routing
-	HealthCheck string `json:"healthCheck,omitempty"` // Route53's id of a health check that somebody else keeps
+	HealthCheck HealthCheckID `json:"healthCheck,omitempty"`
 }
 
 // RecordAlias makes Route53 answer with what the target answers.

@@ -23,6 +23,8 @@ func noun(k resource.Kind) string {
 		return "fleet"
 	case resource.DNSRecord:
 		return "record"
+	case resource.DNSHealthCheck:
+		return "health check"
 	}
 	return string(k)
 }

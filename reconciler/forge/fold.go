@@ -61,8 +61,8 @@ func shortName(k resource.Key) (group, name string) {
 		return "records in " + string(k.Scope), name
 	}
 	host, set, _ := strings.Cut(rest, " ")
-	zone := strings.TrimPrefix(string(k.Scope), "zone/")
-	if label, inside := strings.CutSuffix(host, "."+zone); inside && label != "" {
+	zone, _ := k.Scope.Zone()
+	if label, inside := strings.CutSuffix(host, "."+string(zone)); inside && label != "" {
 		host = label
 	}
 	return kind + " records in " + string(k.Scope), strings.ReplaceAll(strings.TrimSpace(host+" "+set), " ", "_")

@@ -213,10 +213,16 @@ func (r Review) rollout() []string {
 	add("Services: %d published to every proxy, new before old", func(s Step) bool {
 		return ofKind(resource.EnvoyService, s) && s.Verb != plan.Delete
 	})
+	add("Health checks: %d made or changed, before what names them", func(s Step) bool {
+		return ofKind(resource.DNSHealthCheck, s) && s.Verb != plan.Delete
+	})
 	add("Records: %d created or updated, each once every proxy answers for its name", func(s Step) bool {
 		return ofKind(resource.DNSRecord, s) && s.Verb != plan.Delete
 	})
 	add("Records: %d deleted", func(s Step) bool { return ofKind(resource.DNSRecord, s) && s.Verb == plan.Delete })
+	add("Health checks: %d deleted, each once no record names it", func(s Step) bool {
+		return ofKind(resource.DNSHealthCheck, s) && s.Verb == plan.Delete
+	})
 	add("Services: %d removed, each once the TTL of its names has passed", func(s Step) bool {
 		return ofKind(resource.EnvoyService, s) && s.Verb == plan.Delete
 	})

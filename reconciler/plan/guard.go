@@ -55,7 +55,7 @@ func (e Existing) Add(key resource.Key, service schema.ServiceID) {
 }
 
 func shares(key resource.Key, service schema.ServiceID) []Share {
-	if key.Kind != resource.EnvoyService && key.Kind != resource.DNSRecord {
+	if key.Kind == resource.EnvoyFleet {
 		return nil
 	}
 	all := []Share{{Kind: key.Kind}, {Kind: key.Kind, Scope: key.Scope}}
@@ -131,12 +131,19 @@ func counts(steps []Step) string {
 	for _, s := range steps {
 		n[s.Key.Kind]++
 	}
-	return fmt.Sprintf("%d services and %d records", n[resource.EnvoyService], n[resource.DNSRecord])
+	text := fmt.Sprintf("%d services and %d records", n[resource.EnvoyService], n[resource.DNSRecord])
+	if checks := n[resource.DNSHealthCheck]; checks > 0 {
+		text += fmt.Sprintf(", and %d health checks", checks)
+	}
+	return text
 }
 
 func plural(k resource.Kind) string {
-	if k == resource.DNSRecord {
+	switch k {
+	case resource.DNSRecord:
 		return "records"
+	case resource.DNSHealthCheck:
+		return "health checks"
 	}
 	return "services"
 }

@@ -7,13 +7,13 @@ import (
 	"html/template"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/edgewright/edgewright/reconciler"
 	"github.com/edgewright/edgewright/reconciler/plan"
 	"github.com/edgewright/edgewright/reconciler/xds"
 	"github.com/edgewright/edgewright/render/resource"
+	"github.com/edgewright/edgewright/schema"
 )
 
 //go:embed templates/*.html
@@ -100,8 +100,8 @@ func (p page) Moment(t time.Time) template.HTML {
 }
 
 // Zone is the name of the zone that a record is in.
-func (p page) Zone(key resource.Key) string {
-	zone, _ := strings.CutPrefix(string(key.Scope), "zone/")
+func (p page) Zone(key resource.Key) schema.Hostname {
+	zone, _ := key.Scope.Zone()
 	return zone
 }
 

@@ -17,7 +17,7 @@ type Record struct {
 
 	Set string `json:"set,omitempty"` // tells apart the records of one name and type, which all are routed in the same way
 	schema.Routing
-	HealthCheck string `json:"healthCheck,omitempty"` // Route53's id of a health check in the same account
+	HealthCheck schema.HealthCheckID `json:"healthCheck,omitempty"` // in the account of the zone
 }
 
 // Alias makes Route53 answer with what the target answers.

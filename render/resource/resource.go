@@ -20,19 +20,46 @@ import (
 type Kind string
 
 const (
-	DNSRecord    Kind = "dns/record"
-	EnvoyFleet   Kind = "envoy/fleet"
-	EnvoyService Kind = "envoy/service"
+	DNSRecord      Kind = "dns/record"
+	DNSHealthCheck Kind = "dns/healthcheck"
+	EnvoyFleet     Kind = "envoy/fleet"
+	EnvoyService   Kind = "envoy/service"
 )
 
-// Scope is what is observed in one go: "zone/<name>" or "fleet/<id>".
+// OfProxies tells whether it is served to proxies; all others are made in AWS.
+func (k Kind) OfProxies() bool { return k == EnvoyFleet || k == EnvoyService }
+
+// Scope is what is observed in one go: "zone/<name>", "healthchecks/<account>" ("healthchecks/" in the daemon's own) or "fleet/<id>".
 type Scope string
+
+const (
+	zonePrefix         = "zone/"
+	healthChecksPrefix = "healthchecks/"
+)
+
+// ZoneScope is a hosted zone.
+func ZoneScope(name schema.Hostname) Scope { return Scope(zonePrefix + name) }
+
+// HealthChecksScope is the health checks of an account.
+func HealthChecksScope(account schema.AccountID) Scope { return Scope(healthChecksPrefix + account) }
+
+// Zone is the hosted zone of a scope, if it is one.
+func (s Scope) Zone() (schema.Hostname, bool) {
+	name, is := strings.CutPrefix(string(s), zonePrefix)
+	return schema.Hostname(name), is && name != ""
+}
+
+// HealthChecks is the account whose health checks a scope is, if it is such a one.
+func (s Scope) HealthChecks() (schema.AccountID, bool) {
+	account, is := strings.CutPrefix(string(s), healthChecksPrefix)
+	return schema.AccountID(account), is
+}
 
 // Key identifies a resource everywhere: in plans, the inventory, the journal.
 type Key struct {
 	Kind  Kind   `json:"kind"`
 	Scope Scope  `json:"scope"`
-	Name  string `json:"name"` // dns/record: "A jira.example.com"; envoy/service: the service's ID
+	Name  string `json:"name"` // dns/record: "A jira.example.com"; else the ID
 }
 
 // String is kind, scope and name, separated by spaces.

@@ -17,7 +17,7 @@ var examples = map[string]string{
 	"ID": `"name"`, "Hostname": `"www.acme.example"`, "Duration": `"5s"`, "Path": `"/path"`, "AddrPort": `"10.0.0.1:8080"`, "Addr": `"192.0.2.10"`,
 	"Date": `"2027-01-31"`, "Exposure": `"public"`, "Rule": `"backend/health"`, "Port": "8080", "RetryOn": `"connect-failure"`, "HeaderName": `"x-name"`, "HeaderValue": `"value"`,
 	"FieldPath": `"routes.match.path.regex"`, "OnCall": `"#team-oncall"`, "RecordName": `"www.acme.example"`, "Region": `"eu-central-1"`, "SetID": `"blue"`,
-	"RoleARN": `"arn:aws:iam::123456789012:role/edgewright"`, "HealthCheckID": `"11111111-2222-3333-4444-555555555555"`,
+	"RoleARN": `"arn:aws:iam::123456789012:role/edgewright"`, "HealthCheckName": `"web"`, "HealthCheckRef": `"web"`,
 }
 
 // example is a value of the form, as short as it can be; deep bounds how far groups are written out.

@@ -37,6 +37,7 @@ func (p *partial) add(part schema.Platform, source schema.Source) {
 	w.Zones = merge(w.Zones, part.Zones, func(z schema.Zone) schema.Hostname { return z.Name })
 	w.Accounts = merge(w.Accounts, part.Accounts, func(a schema.Account) schema.AccountID { return a.ID })
 	w.Records = append(w.Records, part.Records...)
+	w.HealthChecks = merge(w.HealthChecks, part.HealthChecks, func(c schema.DNSHealthCheck) schema.HealthCheckID { return c.ID })
 	w.Protected, w.Rules, w.Deprecated = join(w.Protected, part.Protected), join(w.Rules, part.Rules), join(w.Deprecated, part.Deprecated)
 	w.Freezes = join(w.Freezes, part.Freezes)
 	d := &w.Defaults
@@ -46,6 +47,9 @@ func (p *partial) add(part schema.Platform, source schema.Source) {
 	}
 	if part.Limits != (schema.Limits{}) {
 		w.Limits = part.Limits
+	}
+	if part.Quotas != (schema.Quotas{}) {
+		w.Quotas = part.Quotas
 	}
 	w.Approvers = append(w.Approvers, part.Approvers...)
 	for path, at := range source.At {
@@ -78,10 +82,13 @@ func names(part schema.Platform) []string {
 	for _, r := range part.Records {
 		all = append(all, r.Path())
 	}
+	for _, c := range part.HealthChecks {
+		all = append(all, "healthChecks."+string(c.ID))
+	}
 	d := part.Defaults
 	return slices.Concat(all, keyed("protected.", part.Protected), keyed("rules.", part.Rules), keyed("deprecated.", part.Deprecated), keyed("freezes.", part.Freezes),
 		keyed("defaults.tier.", d.Tier), keyed("defaults.exposure.", d.Exposure), keyed("defaults.fleet.", d.Fleet),
-		[]string{"defaults.all", "limits"})
+		[]string{"defaults.all", "limits", "quotas"})
 }
 
 func keyed[K ~string, V any](prefix string, m map[K]V) []string {

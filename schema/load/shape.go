@@ -49,11 +49,14 @@ func platformFrom(tree map[string]any, source schema.Source, faulty bool) (schem
 		tree = map[string]any{}
 	}
 	none := func(string, map[string]any) {}
-	for field, key := range map[string]string{"teams": "id", "fleets": "id", "zones": "name", "accounts": "id"} {
+	for field, key := range map[string]string{"teams": "id", "fleets": "id", "zones": "name", "accounts": "id", "healthChecks": "id"} {
 		group, _ := tree[field].(map[string]any)
 		check := none
-		if field == "fleets" {
+		switch field {
+		case "fleets":
 			check = s.fleet
+		case "healthChecks":
+			check = s.healthCheck
 		}
 		tree[field] = s.keyed(field, key, group, check)
 	}
@@ -168,6 +171,20 @@ func (s *shape) fleet(path string, f map[string]any) {
 	}
 	listeners, _ := f["listeners"].(map[string]any)
 	f["listeners"] = s.keyed(path+".listeners", "exposure", listeners, func(string, map[string]any) {})
+}
+
+// healthCheck fills in what AWS would.
+func (s *shape) healthCheck(path string, c map[string]any) {
+	for field, value := range map[string]any{"port": map[any]int{"http": 80, "https": 443}[c["type"]], "interval": "30s", "failures": 3} {
+		if _, set := c[field]; !set && value != 0 {
+			c[field] = value
+		}
+	}
+	if text, is := c["address"].(string); is {
+		if _, err := netip.ParseAddr(text); err != nil {
+			s.problem("healthcheck/target", path+".address", fmt.Sprintf("%s.address: %q is not an IP address", path, text), "for example 192.0.2.10 or 2001:db8::10")
+		}
+	}
 }
 
 // defaults checks the durations of all groups of defaults.

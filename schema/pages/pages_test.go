@@ -51,7 +51,7 @@ func TestEveryCodeHasAPage(t *testing.T) {
 // codes are the words in the source that look like codes of problems.
 func codes(t *testing.T) map[schema.Code]bool {
 	told := map[schema.Code]bool{}
-	families := regexp.MustCompile(`^(field|file|cue|service|owner|host|fleet|backend|route|redirect|header|budget|waiver|platform|record|team|zone|limit|exposure|schema)/[a-z]+$`)
+	families := regexp.MustCompile(`^(field|file|cue|service|owner|host|fleet|backend|route|redirect|header|budget|waiver|platform|record|team|zone|limit|exposure|schema|healthcheck)/[a-z]+$`)
 	for _, root := range []string{"..", "../../reconciler"} {
 		err := filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
 			if err != nil || d.IsDir() || !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {

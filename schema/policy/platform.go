@@ -28,12 +28,7 @@ func (j *judgement) judgePlatform() {
 		if strings.HasPrefix(string(z.Name), "*.") {
 			j.problem("zone/name", "zones."+string(z.Name), fmt.Sprintf("zone %s is a wildcard", z.Name), "name the hosted zone")
 		}
-	}
-	for _, z := range p.Zones {
-		if _, is := p.Account(z.Account); !is && z.Account != "" {
-			known := names(p.Accounts, func(a schema.Account) schema.AccountID { return a.ID })
-			j.problem("zone/account", "zones."+string(z.Name)+".account", fmt.Sprintf("there is no account %s", z.Account), meant(z.Account, known, "accounts here: "+join(known)))
-		}
+		j.judgeAccount("zone/account", "zones."+string(z.Name)+".account", z.Account)
 	}
 	for i, id := range p.Approvers {
 		if _, is := p.Team(id); !is {
@@ -46,6 +41,7 @@ func (j *judgement) judgePlatform() {
 		}
 	}
 	j.judgeRecords()
+	j.judgeHealthChecks()
 	j.judgeDefaults(p.Defaults)
 	for _, name := range slices.Sorted(maps.Keys(p.Freezes)) {
 		j.judgeFreeze("freezes."+name, p.Freezes[name])

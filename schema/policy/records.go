@@ -29,6 +29,7 @@ func (j *judgement) judgeRecords() {
 		j.judgeTTL(r)
 		j.judgeRouting(r)
 		for _, s := range r.Sets {
+			j.judgeHealth(zone, r, s)
 			if s.Alias != nil {
 				j.judgeAlias(zone, r, s)
 				continue

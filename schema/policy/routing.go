@@ -49,7 +49,7 @@ func wrongSet(r schema.Record, s schema.RecordSet) (why, hint string) {
 	case s.MultiValue && (r.Type == "NS" || r.Type == "CNAME"):
 		return fmt.Sprintf("%s %s cannot be multivalue", r.Type, r.Name), "choose another routing"
 	case s.Failover == schema.Primary && s.Alias == nil && s.HealthCheck == "":
-		return fmt.Sprintf("the set %s is the primary, and nothing tells whether it is healthy", s.ID), "write the id of a healthCheck, or make it an alias with evaluateHealth: true"
+		return fmt.Sprintf("the set %s is the primary, and nothing tells whether it is healthy", s.ID), "write a healthCheck, or make it an alias with evaluateHealth: true"
 	case s.Geolocation != nil && s.Geolocation.Subdivision != "" && s.Geolocation.Country != "US" && s.Geolocation.Country != "UA":
 		return fmt.Sprintf("Route53 knows no subdivisions of %s", s.Geolocation.Country), "subdivisions are for US and UA only"
 	}

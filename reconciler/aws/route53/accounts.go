@@ -41,6 +41,17 @@ func (p *Provider) assume(a schema.Account) client {
 	return client{api: p.connect(cfg), account: a}
 }
 
+// accountClient is the client of an account, and our mark.
+func (p *Provider) accountClient(account schema.AccountID) (client, string, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c, known := p.clients[account]
+	if !known {
+		return client{}, "", fmt.Errorf("the account %s is not declared", account)
+	}
+	return c, p.mark, nil
+}
+
 // clientFor is the client of a declared zone's account. It is held with p.mu.
 func (p *Provider) clientFor(zone schema.Hostname) (client, error) {
 	id := p.declared[zone].Account

@@ -17,6 +17,10 @@ type api interface {
 	GetHostedZone(context.Context, *sdk.GetHostedZoneInput, ...func(*sdk.Options)) (*sdk.GetHostedZoneOutput, error)
 	ListResourceRecordSets(context.Context, *sdk.ListResourceRecordSetsInput, ...func(*sdk.Options)) (*sdk.ListResourceRecordSetsOutput, error)
 	ChangeResourceRecordSets(context.Context, *sdk.ChangeResourceRecordSetsInput, ...func(*sdk.Options)) (*sdk.ChangeResourceRecordSetsOutput, error)
+	ListHealthChecks(context.Context, *sdk.ListHealthChecksInput, ...func(*sdk.Options)) (*sdk.ListHealthChecksOutput, error)
+	CreateHealthCheck(context.Context, *sdk.CreateHealthCheckInput, ...func(*sdk.Options)) (*sdk.CreateHealthCheckOutput, error)
+	UpdateHealthCheck(context.Context, *sdk.UpdateHealthCheckInput, ...func(*sdk.Options)) (*sdk.UpdateHealthCheckOutput, error)
+	DeleteHealthCheck(context.Context, *sdk.DeleteHealthCheckInput, ...func(*sdk.Options)) (*sdk.DeleteHealthCheckOutput, error)
 	GetChange(context.Context, *sdk.GetChangeInput, ...func(*sdk.Options)) (*sdk.GetChangeOutput, error)
 }
 

@@ -23,9 +23,12 @@ func (t *Throttled) Error() string { return "throttled: " + t.Err.Error() }
 // Unwrap is what AWS said.
 func (t *Throttled) Unwrap() error { return t.Err }
 
-// Apply makes exactly one ChangeResourceRecordSets call. AWS takes all of the batch or none of it. Unless it is *Throttled, an
-// error says nothing about whether the batch was taken.
+// Apply makes exactly one writing call: AWS takes all of the batch or none of it. Unless it is *Throttled, an error says nothing about
+// whether the batch was taken.
 func (p *Provider) Apply(ctx context.Context, batch plan.Batch) (plan.Outcome, error) {
+	if account, is := batch.Scope.HealthChecks(); is {
+		return p.applyHealthCheck(ctx, account, batch)
+	}
 	zone, err := zoneName(batch.Scope)
 	if err != nil {
 		return plan.Outcome{}, err
@@ -34,9 +37,10 @@ func (p *Provider) Apply(ctx context.Context, batch plan.Batch) (plan.Outcome, e
 	if err != nil {
 		return plan.Outcome{}, err
 	}
-	changes, err := changes(h.id, batch.Steps, p.Upsert)
-	if err != nil {
-		return plan.Outcome{}, fmt.Errorf("convert batch for %s: %w", zone, err)
+	t := translator{zone: h.id, check: p.healthCheckIDs(h.account.ID)}
+	changes, err := t.changes(batch.Steps, p.Upsert)
+	if err != nil { // nothing was sent
+		return plan.Outcome{Refused: err.Error()}, nil
 	}
 	in := &sdk.ChangeResourceRecordSetsInput{HostedZoneId: aws.String(h.id), ChangeBatch: &types.ChangeBatch{Changes: changes}}
 	if batch.Intent != "" {
@@ -95,7 +99,7 @@ func (p *Provider) Settled(ctx context.Context, token string) (bool, error) {
 
 // changes are the elements of a batch, deletions first. With an update as DELETE of the exact old and CREATE of the new, AWS
 // itself refuses the batch if anybody changed the record since it was observed.
-func changes(zoneID string, steps []plan.Step, upsert bool) ([]types.Change, error) {
+func (t translator) changes(steps []plan.Step, upsert bool) ([]types.Change, error) {
 	var deletions, additions []types.Change
 	for _, s := range steps {
 		if s.Key.Kind != resource.DNSRecord {
@@ -103,7 +107,7 @@ func changes(zoneID string, steps []plan.Step, upsert bool) ([]types.Change, err
 		}
 		swap := s.Verb == plan.Update && !upsert
 		if s.Verb == plan.Delete || swap {
-			c, err := change(zoneID, types.ChangeActionDelete, s.Before)
+			c, err := t.change(types.ChangeActionDelete, s.Before)
 			if err != nil {
 				return nil, err
 			}
@@ -116,7 +120,7 @@ func changes(zoneID string, steps []plan.Step, upsert bool) ([]types.Change, err
 		if s.Verb == plan.Update && upsert {
 			action = types.ChangeActionUpsert
 		}
-		c, err := change(zoneID, action, s.After)
+		c, err := t.change(action, s.After)
 		if err != nil {
 			return nil, err
 		}
@@ -125,12 +129,13 @@ func changes(zoneID string, steps []plan.Step, upsert bool) ([]types.Change, err
 	return append(deletions, additions...), nil
 }
 
-func change(zoneID string, action types.ChangeAction, v resource.Value) (types.Change, error) {
+func (t translator) change(action types.ChangeAction, v resource.Value) (types.Change, error) {
 	r, err := recordOf(v)
 	if err != nil {
 		return types.Change{}, err
 	}
-	return types.Change{Action: action, ResourceRecordSet: recordSet(zoneID, r)}, nil
+	set, err := t.recordSet(r)
+	return types.Change{Action: action, ResourceRecordSet: set}, err
 }
 
 // refusal is what AWS said about a batch that it will not take however often it is repeated.

@@ -72,11 +72,14 @@ func unmade(r types.ResourceRecordSet) string {
 	return ""
 }
 
-// valueOf is the value of a record set in the zone of that id.
-func valueOf(zoneID string, r types.ResourceRecordSet) (key string, v resource.Value) {
+// valueOf is the value of a record set in the zone of that id; check says what we call a health check.
+func valueOf(zoneID string, check func(id string) schema.HealthCheckID, r types.ResourceRecordSet) (key string, v resource.Value) {
 	record := dns.Record{
 		Name: decodeName(aws.ToString(r.Name)), Type: string(r.Type), TTL: int(aws.ToInt64(r.TTL)), Values: values(r),
-		Alias: aliasOf(zoneID, r.AliasTarget), Set: aws.ToString(r.SetIdentifier), Routing: routingOf(r), HealthCheck: aws.ToString(r.HealthCheckId),
+		Alias: aliasOf(zoneID, r.AliasTarget), Set: aws.ToString(r.SetIdentifier), Routing: routingOf(r),
+	}
+	if id := aws.ToString(r.HealthCheckId); id != "" {
+		record.HealthCheck = check(id)
 	}
 	return record.KeyName(), resource.ValueOf(other{Record: record, Other: unmade(r)})
 }
@@ -136,8 +139,13 @@ func otherOf(v resource.Value) (other, error) {
 	return r, nil
 }
 
-// recordSet is a record as AWS takes it, in the zone of that id.
-func recordSet(zoneID string, r dns.Record) *types.ResourceRecordSet {
+// translator makes records as AWS takes them.
+type translator struct {
+	zone  string // its id
+	check func(schema.HealthCheckID) (string, error)
+}
+
+func (t translator) recordSet(r dns.Record) (*types.ResourceRecordSet, error) {
 	set := &types.ResourceRecordSet{Name: aws.String(encodeName(r.Name)), Type: types.RRType(r.Type)}
 	for _, v := range r.Values {
 		set.ResourceRecords = append(set.ResourceRecords, types.ResourceRecord{Value: aws.String(v)})
@@ -145,7 +153,7 @@ func recordSet(zoneID string, r dns.Record) *types.ResourceRecordSet {
 	if a := r.Alias; a != nil {
 		target := &types.AliasTarget{DNSName: aws.String(encodeName(a.Target)), HostedZoneId: aws.String(a.Zone), EvaluateTargetHealth: a.EvaluateHealth}
 		if a.Zone == "" {
-			target.HostedZoneId = aws.String(zoneID)
+			target.HostedZoneId = aws.String(t.zone)
 		}
 		set.AliasTarget = target
 	} else {
@@ -155,10 +163,14 @@ func recordSet(zoneID string, r dns.Record) *types.ResourceRecordSet {
 		set.SetIdentifier = aws.String(r.Set)
 	}
 	if r.HealthCheck != "" {
-		set.HealthCheckId = aws.String(r.HealthCheck)
+		id, err := t.check(r.HealthCheck)
+		if err != nil {
+			return nil, fmt.Errorf("%s %s: %w", r.Type, r.Name, err)
+		}
+		set.HealthCheckId = aws.String(id)
 	}
 	route(set, r.Routing)
-	return set
+	return set, nil
 }
 
 func route(set *types.ResourceRecordSet, r schema.Routing) {

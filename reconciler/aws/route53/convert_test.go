@@ -37,7 +37,7 @@ func TestKindsThatAreNotMade(t *testing.T) {
 		"traffic-policy": {TrafficPolicyInstanceId: aws.String("t"), SetIdentifier: aws.String("a b")},
 	} {
 		r.Name, r.Type = aws.String("www.acme.example."), types.RRTypeA
-		name, v := valueOf("Z1", r)
+		name, v := valueOf("Z1", nil, r)
 		key := resource.Key{Kind: resource.DNSRecord, Scope: "zone/acme.example", Name: name}
 		if kind, host, set := splitKey(key); kind != "A" || host != "www.acme.example" || set != "a b" {
 			t.Errorf("%s has the key %s", want, name)

@@ -20,8 +20,11 @@ import (
 // pageSize is the most that AWS puts on a page.
 const pageSize = 300
 
-// Observe lists a zone completely, or fails. The snapshot is as old as its first page.
+// Observe lists a scope completely, or fails. The snapshot is as old as its first page.
 func (p *Provider) Observe(ctx context.Context, scope resource.Scope) (plan.Snapshot, error) {
+	if account, is := scope.HealthChecks(); is {
+		return p.observeHealthChecks(p.listing(ctx, scope), scope, account)
+	}
 	zone, err := zoneName(scope)
 	if err != nil {
 		return plan.Snapshot{}, err
@@ -39,8 +42,12 @@ func (p *Provider) Observe(ctx context.Context, scope resource.Scope) (plan.Snap
 		}
 		return plan.Snapshot{}, fmt.Errorf("list records of %s: %w", zone, err)
 	}
+	check, err := p.nameHealthChecks(ctx, h.account.ID, sets)
+	if err != nil {
+		return plan.Snapshot{}, err
+	}
 	p.noteListed(scope)
-	s := plan.Snapshot{Scope: scope, Taken: taken, Resources: resources(scope, h.id, sets)}
+	s := plan.Snapshot{Scope: scope, Taken: taken, Resources: resources(scope, h.id, check, sets)}
 	p.mu.Lock()
 	mark := p.mark
 	p.mu.Unlock()
@@ -83,10 +90,10 @@ func (c client) page(ctx context.Context, in *sdk.ListResourceRecordSetsInput) (
 }
 
 // resources are the records by key.
-func resources(scope resource.Scope, zoneID string, sets []types.ResourceRecordSet) map[resource.Key]resource.Value {
+func resources(scope resource.Scope, zoneID string, check func(id string) schema.HealthCheckID, sets []types.ResourceRecordSet) map[resource.Key]resource.Value {
 	all := make(map[resource.Key]resource.Value, len(sets))
 	for _, r := range sets {
-		name, value := valueOf(zoneID, r)
+		name, value := valueOf(zoneID, check, r)
 		all[resource.Key{Kind: resource.DNSRecord, Scope: scope, Name: name}] = value
 	}
 	return all

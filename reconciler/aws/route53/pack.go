@@ -30,7 +30,7 @@ func (w weight) fits() bool {
 	return w.changes <= maxElements && w.elements <= maxElements && w.characters <= maxCharacters
 }
 
-// Pack divides steps into calls, zone by zone: a zone's marker first, then by name, the steps of one name together (a CNAME that
+// Pack divides steps into calls, a health check each, and zone by zone: a zone's marker first, then by name, the steps of one name together (a CNAME that
 // makes way for addresses). Equal steps in any order give equal batches.
 func Pack(steps []plan.Step, upsert bool) []plan.Batch {
 	ordered := slices.Clone(steps)
@@ -49,7 +49,7 @@ func Pack(steps []plan.Step, upsert bool) []plan.Batch {
 			w = w.plus(weigh(s, upsert))
 		}
 		last := len(batches) - 1
-		if last < 0 || batches[last].Scope != group[0].Key.Scope || !used.plus(w).fits() {
+		if last < 0 || batches[last].Scope != group[0].Key.Scope || group[0].Key.Kind == resource.DNSHealthCheck || !used.plus(w).fits() {
 			batches = append(batches, plan.Batch{Scope: group[0].Key.Scope})
 			last, used = last+1, weight{}
 		}
@@ -84,7 +84,7 @@ func compareBool(a, b bool) int {
 func sameName(a, b plan.Step) bool {
 	_, aName, _ := splitKey(a.Key)
 	_, bName, _ := splitKey(b.Key)
-	return a.Key.Scope == b.Key.Scope && aName == bName
+	return a.Key.Kind == resource.DNSRecord && a.Key.Scope == b.Key.Scope && aName == bName
 }
 
 // splitKey is a record key's type, name and set.
@@ -100,7 +100,8 @@ func markerName(zone schema.Hostname) string {
 }
 
 func isMarker(k resource.Key) bool {
-	return k.Name == markerName(schema.Hostname(strings.TrimPrefix(string(k.Scope), "zone/")))
+	zone, is := k.Scope.Zone()
+	return is && k.Name == markerName(zone)
 }
 
 // weigh is what a step takes of a call: both sides of a swap, and an UPSERT twice.

@@ -1,5 +1,5 @@
-// Package route53 is the provider of DNS records: it lists hosted zones, and creates, changes and deletes record sets in them, each
-// only if it is still what the plan saw.
+// Package route53 is the provider of DNS records and of the health checks that they name: it lists hosted zones and health checks, and
+// creates, changes and deletes what is in them, each only if it is still what the plan saw.
 //
 // It decides nothing: which steps are made, when and in whose name is the reconciler's business, and so is repeating a call.
 package route53
@@ -23,7 +23,7 @@ import (
 	"github.com/edgewright/edgewright/schema"
 )
 
-// Provider makes dns/record resources. It is safe for use by many goroutines.
+// Provider makes resources of the kinds dns/record and dns/healthcheck. It is safe for use by many goroutines.
 type Provider struct {
 	Upsert bool             // update with UPSERT, without a precondition, where DELETE and CREATE in one batch is not wanted
 	Now    func() time.Time // nil: time.Now
@@ -38,6 +38,8 @@ type Provider struct {
 	clients  map[schema.AccountID]client
 	found    map[schema.Hostname]hosted
 	listed   map[resource.Scope]bool // since the start
+	checks   map[schema.AccountID]*healthChecks
+	quotas   schema.Quotas
 }
 
 // hosted is a hosted zone, and who speaks to its account.
@@ -48,19 +50,20 @@ type hosted struct {
 
 // New makes a provider for the account and endpoint of a configuration. Declare says which zones and whose mark.
 func New(cfg aws.Config) *Provider {
-	p := &Provider{cfg: cfg, calls: &calls{n: map[string]int{}}, found: map[schema.Hostname]hosted{}, listed: map[resource.Scope]bool{}}
+	p := &Provider{cfg: cfg, calls: &calls{n: map[string]int{}}, found: map[schema.Hostname]hosted{}, listed: map[resource.Scope]bool{},
+		checks: map[schema.AccountID]*healthChecks{}}
 	p.clients = map[schema.AccountID]client{"": {api: p.connect(cfg)}}
 	return p
 }
 
-// Declare tells what the platform says of zones: the value of our marker as the marker record holds it (a quoted TXT string), the ids of
-// those zones that are not to be found by name, and the accounts that they are in. It may be called again whenever the platform changes.
-func (p *Provider) Declare(mark string, zones []schema.Zone, accounts []schema.Account) {
+// Declare tells what the platform says of zones, accounts and quotas, and the value of our marker as the marker record holds it (a quoted
+// TXT string). It may be called again whenever the platform changes.
+func (p *Provider) Declare(mark string, platform schema.Platform) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.keepClients(accounts)
+	p.keepClients(platform.Accounts)
 	declared := map[schema.Hostname]schema.Zone{}
-	for _, z := range zones {
+	for _, z := range platform.Zones {
 		declared[z.Name] = z
 	}
 	for name, h := range p.found {
@@ -68,7 +71,10 @@ func (p *Provider) Declare(mark string, zones []schema.Zone, accounts []schema.A
 			delete(p.found, name)
 		}
 	}
-	p.mark, p.declared = mark, declared
+	if p.mark != mark { // then other references are ours
+		p.checks = map[schema.AccountID]*healthChecks{}
+	}
+	p.mark, p.declared, p.quotas = mark, declared, platform.Quotas
 }
 
 // Calls counts the requests made so far by operation, every attempt of them.
@@ -79,20 +85,23 @@ func (p *Provider) Pack(steps []plan.Step) []plan.Batch { return Pack(steps, p.U
 
 // Refuse names the steps that AWS would refuse.
 func (p *Provider) Refuse(snapshot plan.Snapshot, steps []plan.Step) []plan.Clash {
-	name, _ := zoneName(snapshot.Scope)
+	name, zone := snapshot.Scope.Zone()
 	p.mu.Lock()
-	most := p.declared[name].Most()
+	most, mostChecks := p.declared[name].Most(), p.quotas.MostHealthChecks()
 	p.mu.Unlock()
+	if !zone {
+		return refuseHealthChecks(snapshot, steps, mostChecks)
+	}
 	return Refuse(snapshot, steps, most)
 }
 
 // zoneName is the zone of a scope.
 func zoneName(scope resource.Scope) (schema.Hostname, error) {
-	name, ok := strings.CutPrefix(string(scope), "zone/")
-	if !ok || name == "" {
+	name, is := scope.Zone()
+	if !is {
 		return "", fmt.Errorf("scope %q is not a zone", scope)
 	}
-	return schema.Hostname(name), nil
+	return name, nil
 }
 
 // zone is a hosted zone, looked for once.
