@@ -117,9 +117,13 @@ func (l *loop) want(d decision) {
 	l.declare(d.edge.Platform)
 	for _, z := range d.edge.Platform.Zones {
 		l.zone(resource.ZoneScope(z.Name))
+		l.zone(resource.HealthChecksScope(z.Account)) // a pull may be the first to declare one
 	}
 	for _, c := range d.edge.Platform.HealthChecks {
-		l.zone(resource.HealthChecksScope(c.Account))
+		z := l.zone(resource.HealthChecksScope(c.Account))
+		if now := l.Now(); z.due.Sub(now) > l.Every.Observe { // it was not used until now
+			z.due = now
+		}
 	}
 	for _, f := range d.edge.Platform.Fleets {
 		l.fleet(f.ID)

@@ -89,7 +89,7 @@ func (b *bench) startWith(f reconciler.Forge) {
 	b.Reconciler = reconciler.New(reconciler.Config{
 		Log: log, Now: b.now, Repository: b.repository,
 		Loader:   &load.Loader{Evaluator: &load.Trusted{}, Today: func() schema.Date { return schema.DateOf(b.now()) }},
-		Provider: route53.New(conformance.Config(b.world.URL)), Proxies: b.proxies, Forge: f, Books: reconciler.BooksOf(b.store),
+		Provider: b.provider(), Proxies: b.proxies, Forge: f, Books: reconciler.BooksOf(b.store),
 		Metrics: reconciler.NewMetrics(prometheus.NewRegistry()), Margin: 50 * time.Millisecond,
 		Every: reconciler.Every{Poll: 20 * time.Millisecond, Observe: 100 * time.Millisecond, Settle: 10 * time.Millisecond, Sweep: time.Second},
 	})
@@ -109,6 +109,12 @@ func (b *bench) startWith(f reconciler.Forge) {
 		})
 	}
 	b.Cleanup(b.stop)
+}
+
+func (b *bench) provider() *route53.Provider {
+	p := route53.New(conformance.Config(b.world.URL))
+	p.Now = b.now
+	return p
 }
 
 // until waits for a condition, and fails with the view when it does not come.

@@ -38,7 +38,7 @@ func TestHostileApprovalOutlivesARevertBesideAnUnknownZone(t *testing.T) {
 	b := newBench(t)
 	b.converged()
 	b.repository.commit(with(b.tree(), zonesFile, func(s string) string { return s + "\nzones: \"later.example\": exposure: \"public\"\n" }))
-	b.until("zone is missed", func() bool { return len(b.View().Zones) == 3 && b.View().Zones[2].Error != "" })
+	b.until("zone is missed", func() bool { z := b.View().Zones; return len(z) == 4 && z[2].Error != "" })
 	before := b.tree()
 	down := b.world.Inject(world.Fault{Operation: "ChangeResourceRecordSets", Times: 1000, Status: 400, Code: "InvalidChangeBatch", Message: "[no]"})
 	b.land(3, with(before, trello, gone))

@@ -49,6 +49,27 @@ func (l *loop) observeDue(ctx context.Context, now time.Time) {
 	}
 }
 
+// unused is how many periods pass until an account's health checks are listed again that nobody declares.
+const unused = 30
+
+// period is how often a scope is listed.
+func (l *loop) period(scope resource.Scope) time.Duration {
+	if _, is := scope.HealthChecks(); !is {
+		return l.Every.Observe
+	}
+	for key := range l.desired {
+		if key.Scope == scope {
+			return l.Every.Observe
+		}
+	}
+	for key := range l.owned {
+		if key.Scope == scope {
+			return l.Every.Observe
+		}
+	}
+	return unused * l.Every.Observe
+}
+
 // spread is a period, or up to a tenth less: so zones that were listed together come apart, and are not listed in one burst for ever.
 func spread(period time.Duration, scope resource.Scope, now time.Time) time.Duration {
 	h := fnv.New32a()
@@ -68,7 +89,7 @@ func (l *loop) takeObserved(ctx context.Context, o observed) (news bool) {
 		l.Log.Error("zone cannot be listed", "scope", o.scope, "error", o.err)
 		return true
 	}
-	z.due = now.Add(spread(l.Every.Observe, o.scope, now))
+	z.due = now.Add(spread(l.period(o.scope), o.scope, now))
 	if o.started.Before(z.wrote) { // a call came in between: this listing may be from before it
 		z.due = now
 		return true

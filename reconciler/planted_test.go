@@ -19,7 +19,7 @@ var planted = []struct {
 	seed                     int
 	name, file, right, wrong string
 }{
-	{2, "updates have no precondition", "aws/route53/apply.go", "changes(h.id, batch.Steps, p.Upsert)", "changes(h.id, batch.Steps, p.Upsert || PLANTED)"},
+	{2, "updates have no precondition", "aws/route53/apply.go", "t.changes(batch.Steps, p.Upsert)", "t.changes(batch.Steps, p.Upsert || PLANTED)"},
 	{9, "what is not in the inventory is deleted too", "plan/diff.go", "if !desired && !ours {", "if !desired && !ours && !PLANTED {"},
 	{2, "calls are not journalled", "apply.go", "if err := l.Books.Journal.Begin(ctx, intent); err != nil {", "if PLANTED {\n} else if err := l.Books.Journal.Begin(ctx, intent); err != nil {"},
 	{2, "open calls are forgotten at a start", "restore.go", "for _, intent := range open {", "for _, intent := range pick(PLANTED, nil, open) {"},

@@ -86,12 +86,12 @@ type StepView struct {
 	Status
 }
 
-// ZoneView is a scope of AWS.
+// ZoneView is a scope of AWS: a hosted zone, or the health checks of an account.
 type ZoneView struct {
 	Scope   resource.Scope `json:"scope"`
 	Taken   time.Time      `json:"taken,omitzero"`
-	Records int            `json:"records"`
-	Most    int            `json:"most"` // that AWS lets it hold
+	Records int            `json:"records"` // or health checks
+	Most    int            `json:"most"`    // that AWS lets it hold
 	Ours    int            `json:"ours"`
 	Error   string         `json:"error,omitempty"`
 	Since   time.Time      `json:"since,omitzero"`
@@ -260,7 +260,16 @@ func (l *loop) showZones() []ZoneView {
 		}
 		out = append(out, view)
 	}
+	slices.SortStableFunc(out, func(a, b ZoneView) int { return cmp.Compare(rankOf(a.Scope), rankOf(b.Scope)) })
 	return out
+}
+
+// rankOf puts zones first.
+func rankOf(scope resource.Scope) int {
+	if _, is := scope.Zone(); is {
+		return 0
+	}
+	return 1
 }
 
 // mostOf is how much a scope may hold.

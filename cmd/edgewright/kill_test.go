@@ -168,11 +168,11 @@ func (k *killed) next() {
 func (k *killed) applied() bool {
 	var v reconciler.View
 	code, _, err := k.Daemon.Call(k.Context(), http.MethodGet, "/api/v1/status", nil, &v)
-	if err != nil || code != http.StatusOK || k.commit != "" && v.Commit != k.commit || len(v.Steps) > 0 || len(v.Zones) != killZones || len(v.Services) != killZones {
+	if err != nil || code != http.StatusOK || k.commit != "" && v.Commit != k.commit || len(v.Steps) > 0 || len(v.Zones) != killZones+1 || len(v.Services) != killZones {
 		return false
 	}
 	for _, z := range v.Zones {
-		if z.Taken.IsZero() || z.Ours != killNames+1 {
+		if _, is := z.Scope.Zone(); is && (z.Taken.IsZero() || z.Ours != killNames+1) {
 			return false
 		}
 	}

@@ -52,7 +52,7 @@ func tellStatus(out io.Writer, s web.Status) error {
 	for _, n := range s.Proxies {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", n.ID, n.Fleet, n.Envoy, n.Acknowledged, n.Refused, n.Lag)
 	}
-	fmt.Fprintln(w, "\nZONE\tRECORDS\tOURS\tERROR")
+	fmt.Fprintln(w, "\nSCOPE\tHOLDS\tOURS\tERROR")
 	for _, z := range s.Zones {
 		fmt.Fprintf(w, "%s\t%d of %d\t%d\t%s\n", z.Scope, z.Records, z.Most, z.Ours, z.Error)
 	}
