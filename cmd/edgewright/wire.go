@@ -57,7 +57,7 @@ type daemon struct {
 	xdsListener net.Listener // of the leader
 	webListener net.Listener
 	evaluating  progress
-	budget      *budget.Budget
+	budgets     *budget.Accounts
 }
 
 // wire joins the concrete parts. It is the only place that knows all of them.
@@ -134,7 +134,7 @@ func (d *daemon) wireWeb(proxies *xds.Server, registry *prometheus.Registry, not
 			func() float64 { return float64(proxies.Unknown()) }))
 	webhook := github.Handler(d.settings.Forge.WebhookSecret, d.hints, d.log, func(outcome string) { deliveries.WithLabelValues(outcome).Inc() })
 	d.web = web.Server(web.New(web.Config{Loop: d.reconciler, Leader: d.election.Standing, Proxies: proxies, Webhook: webhook, Token: token, Gatherer: registry,
-		Log: d.log, Now: time.Now, Version: buildVersion().Version, Name: d.settings.Repository, Notices: notices, Budget: d.budget.State, Evaluating: d.evaluating.now, Hosts: hostOf(d.settings.StatusURL)}))
+		Log: d.log, Now: time.Now, Version: buildVersion().Version, Name: d.settings.Repository, Notices: notices, Budgets: d.budgets.States, Evaluating: d.evaluating.now, Hosts: hostOf(d.settings.StatusURL)}))
 	return nil
 }
 
@@ -144,9 +144,9 @@ func (d *daemon) provider(aws aws.Config, registry *prometheus.Registry) *route5
 	limits.Account = budget.Limit{Rate: d.settings.Route53Rate, Burst: d.settings.Route53Burst}
 	limits.Action = limits.Account
 	p := route53.New(aws)
-	p.Budget = budget.New(limits, time.Now)
-	registry.MustRegister(budget.Collector(p.Budget))
-	d.budget = p.Budget
+	p.Budgets = budget.NewAccounts(limits, time.Now)
+	registry.MustRegister(budget.Collector(p.Budgets))
+	d.budgets = p.Budgets
 	return p
 }
 

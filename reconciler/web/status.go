@@ -16,7 +16,7 @@ type Status struct {
 	Refusals []xds.Refusal     `json:"refusals"`
 	Version  string            `json:"version"`
 	Leader   election.Standing `json:"leader"`
-	Budget   *budget.State     `json:"budget,omitempty"`
+	Budgets  []budget.Account  `json:"budgets,omitempty"`
 
 	Evaluated  int `json:"evaluated"` // of those being evaluated now
 	Evaluating int `json:"evaluating"`
@@ -24,9 +24,8 @@ type Status struct {
 
 func (s *server) status() Status {
 	status := Status{View: *s.Loop.View(), Proxies: s.Proxies.Nodes(), Refusals: s.Proxies.Refusals(), Version: s.Version, Leader: s.Leader()}
-	if s.Config.Budget != nil {
-		now := s.Config.Budget()
-		status.Budget = &now
+	if s.Config.Budgets != nil {
+		status.Budgets = s.Config.Budgets()
 	}
 	if s.Evaluating != nil {
 		status.Evaluated, status.Evaluating = s.Config.Evaluating()

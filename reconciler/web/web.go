@@ -52,11 +52,11 @@ type Config struct {
 	Log        *slog.Logger
 	Now        func() time.Time
 	Version    string
-	Name       string                 // of the repository, for the title
-	Evaluating func() (done, all int) // declarations that are being evaluated; nil: not known
-	Notices    *Notices               // what the log warned of; nil: not kept
-	Budget     func() budget.State    // of the calls to AWS; nil: not known
-	Hosts      []string               // names beside localhost under which a server on loopback is asked, as behind a proxy on the same machine
+	Name       string                  // of the repository, for the title
+	Evaluating func() (done, all int)  // declarations that are being evaluated; nil: not known
+	Notices    *Notices                // what the log warned of; nil: not kept
+	Budgets    func() []budget.Account // of the calls to AWS; nil: not known
+	Hosts      []string                // names beside localhost under which a server on loopback is asked, as behind a proxy on the same machine
 }
 
 // server is the handler behind New.

@@ -162,8 +162,11 @@ func newWorld(t *testing.T, change ...func(*Config)) *world {
 	leader := func() election.Standing { return w.leader }
 	registry.MustRegister(Collector(w.loop, w.proxies, leader))
 	w.config = Config{Loop: w.loop, Leader: leader, Proxies: w.proxies, Token: secret.New(token), Gatherer: registry,
-		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Now: func() time.Time { return noon }, Version: "v1", Budget: func() budget.State {
-			return budget.State{Rate: 5, Limit: 10, Saved: 41, People: 2, Background: 7, Actions: map[string]budget.Count{"GetChange": {Requests: 33, Throttled: 1}}}
+		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Now: func() time.Time { return noon }, Version: "v1", Budgets: func() []budget.Account {
+			return []budget.Account{
+				{State: budget.State{Rate: 5, Limit: 10, Saved: 41, People: 2, Background: 7, Actions: map[string]budget.Count{"GetChange": {Requests: 33, Throttled: 1}}}},
+				{Account: "123456789012", State: budget.State{Rate: 10, Limit: 10, Saved: 50}},
+			}
 		}, Evaluating: func() (int, int) { return 128, 5000 }, Name: "acme/edge-config"}
 	for _, f := range change {
 		f(&w.config)

@@ -39,18 +39,18 @@ func (b *Budget) State() State {
 	return s
 }
 
-// collector gives the state as metrics, read when they are asked for.
+// collector gives the states as metrics, read when they are asked for.
 type collector struct {
-	budget                                 *Budget
+	accounts                               *Accounts
 	requests, throttled, rate, saved, wait *prometheus.Desc
 }
 
-// Collector is the metrics of a budget.
-func Collector(b *Budget) prometheus.Collector {
+// Collector is the metrics of budgets. The label account is empty for the daemon's own.
+func Collector(a *Accounts) prometheus.Collector {
 	desc := func(name, help string, labels ...string) *prometheus.Desc {
-		return prometheus.NewDesc("edgewright_aws_"+name, help, labels, nil)
+		return prometheus.NewDesc("edgewright_aws_"+name, help, append([]string{"account"}, labels...), nil)
 	}
-	return &collector{budget: b,
+	return &collector{accounts: a,
 		requests:  desc("requests_total", "Requests to AWS, by action.", "action"),
 		throttled: desc("throttled_total", "Requests that AWS refused for their rate, by action.", "action"),
 		rate:      desc("rate", "Requests a second that are made at most; less than at best after AWS refused some."),
@@ -67,16 +67,17 @@ func (c *collector) Describe(out chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (c *collector) Collect(out chan<- prometheus.Metric) {
-	s := c.budget.State()
-	send := func(d *prometheus.Desc, kind prometheus.ValueType, v float64, labels ...string) {
-		out <- prometheus.MustNewConstMetric(d, kind, v, labels...)
+	for _, s := range c.accounts.States() {
+		send := func(d *prometheus.Desc, kind prometheus.ValueType, v float64, labels ...string) {
+			out <- prometheus.MustNewConstMetric(d, kind, v, append([]string{s.Account}, labels...)...)
+		}
+		for action, n := range s.Actions {
+			send(c.requests, prometheus.CounterValue, float64(n.Requests), action)
+			send(c.throttled, prometheus.CounterValue, float64(n.Throttled), action)
+		}
+		send(c.rate, prometheus.GaugeValue, s.Rate)
+		send(c.saved, prometheus.GaugeValue, s.Saved)
+		send(c.wait, prometheus.GaugeValue, float64(s.People), "people")
+		send(c.wait, prometheus.GaugeValue, float64(s.Background), "background")
 	}
-	for action, n := range s.Actions {
-		send(c.requests, prometheus.CounterValue, float64(n.Requests), action)
-		send(c.throttled, prometheus.CounterValue, float64(n.Throttled), action)
-	}
-	send(c.rate, prometheus.GaugeValue, s.Rate)
-	send(c.saved, prometheus.GaugeValue, s.Saved)
-	send(c.wait, prometheus.GaugeValue, float64(s.People), "people")
-	send(c.wait, prometheus.GaugeValue, float64(s.Background), "background")
 }

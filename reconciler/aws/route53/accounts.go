@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	sdk "github.com/aws/aws-sdk-go-v2/service/route53"
@@ -22,10 +23,11 @@ type client struct {
 	account schema.Account // zero: that of the configuration
 }
 
-func (p *Provider) connect(cfg aws.Config) api {
+func (p *Provider) connect(cfg aws.Config, number string) api {
 	return sdk.NewFromConfig(cfg, func(o *sdk.Options) {
 		o.HTTPSignerV4 = signer{v4.NewSigner()}
-		o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error { return p.calls.install(stack) }, p.spending)
+		o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error { return p.calls.install(stack) },
+			func(stack *middleware.Stack) error { return p.spending(stack, number) })
 	})
 }
 
@@ -38,7 +40,16 @@ func (p *Provider) assume(a schema.Account) client {
 			o.ExternalID = aws.String(a.ExternalID)
 		}
 	}))
-	return client{api: p.connect(cfg), account: a}
+	return client{api: p.connect(cfg, numberOf(a.Role)), account: a}
+}
+
+// numberOf is the number of the account that a role is in.
+func numberOf(role string) string {
+	parsed, err := arn.Parse(role)
+	if err != nil {
+		return role
+	}
+	return parsed.AccountID
 }
 
 // accountClient is the client of an account, and our mark.

@@ -25,9 +25,9 @@ import (
 
 // Provider makes resources of the kinds dns/record and dns/healthcheck. It is safe for use by many goroutines.
 type Provider struct {
-	Upsert bool             // update with UPSERT, without a precondition, where DELETE and CREATE in one batch is not wanted
-	Now    func() time.Time // nil: time.Now
-	Budget *budget.Budget   // nil: calls wait for nothing
+	Upsert  bool             // update with UPSERT, without a precondition, where DELETE and CREATE in one batch is not wanted
+	Now     func() time.Time // nil: time.Now
+	Budgets *budget.Accounts // set before the first call; nil: calls wait for nothing
 
 	cfg   aws.Config
 	calls *calls
@@ -52,7 +52,7 @@ type hosted struct {
 func New(cfg aws.Config) *Provider {
 	p := &Provider{cfg: cfg, calls: &calls{n: map[string]int{}}, found: map[schema.Hostname]hosted{}, listed: map[resource.Scope]bool{},
 		checks: map[schema.AccountID]*healthChecks{}}
-	p.clients = map[schema.AccountID]client{"": {api: p.connect(cfg)}}
+	p.clients = map[schema.AccountID]client{"": {api: p.connect(cfg, "")}}
 	return p
 }
 

@@ -3,6 +3,7 @@ package route53
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
@@ -19,7 +20,7 @@ import (
 // changes too but does not say how many it takes: a full call a second is a guess, which refusals correct.
 func Limits() budget.Limits {
 	each := budget.Limit{Rate: 10, Burst: 50}
-	return budget.Limits{Account: each, Action: each, Changes: budget.Limit{Rate: maxElements, Burst: maxElements}}
+	return budget.Limits{Account: each, Action: each, Actions: map[string]budget.Limit{"CreateHealthCheck": {Rate: 0.5, Burst: 50}}, Changes: budget.Limit{Rate: maxElements, Burst: maxElements}}
 }
 
 const (
@@ -47,7 +48,7 @@ func (p *Provider) noteListed(scope resource.Scope) {
 }
 
 // spending makes every attempt of a call wait for the budget, before it is signed. What it waits does not count as time of the call.
-func (p *Provider) spending(stack *middleware.Stack) error {
+func (p *Provider) spending(stack *middleware.Stack, number string) error {
 	changes := 0
 	if err := stack.Initialize.Add(middleware.InitializeMiddlewareFunc("CountChanges",
 		func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
@@ -60,30 +61,30 @@ func (p *Provider) spending(stack *middleware.Stack) error {
 	}
 	return stack.Finalize.Insert(middleware.FinalizeMiddlewareFunc("Spend",
 		func(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (middleware.FinalizeOutput, middleware.Metadata, error) {
-			return p.spend(ctx, in, next, changes)
+			return p.spend(ctx, in, next, p.Budgets.Of(number), changes)
 		}), "Retry", middleware.After)
 }
 
-func (p *Provider) spend(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler, changes int) (middleware.FinalizeOutput, middleware.Metadata, error) {
+func (p *Provider) spend(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler, own *budget.Budget, changes int) (middleware.FinalizeOutput, middleware.Metadata, error) {
 	call := budget.Call{Action: awsmiddleware.GetOperationName(ctx), Changes: changes}
-	if p.Budget != nil {
+	if own != nil {
 		job, told := ctx.Value(jobKey{}).(budget.Job)
 		if !told {
 			job = budget.Job{Class: budget.People, Begun: p.now()}
 		}
-		if err := p.Budget.Wait(ctx, job, call); err != nil {
+		if err := own.Wait(ctx, job, call); err != nil {
 			return middleware.FinalizeOutput{}, middleware.Metadata{}, err
 		}
 	}
-	most := readTimeout
-	if changes > 0 {
-		most = writeTimeout
+	most := writeTimeout
+	if strings.HasPrefix(call.Action, "List") || strings.HasPrefix(call.Action, "Get") {
+		most = readTimeout
 	}
 	ctx, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
 	out, metadata, err := next.HandleFinalize(ctx, in)
-	if p.Budget != nil && limited(err) {
-		p.Budget.Throttled(call)
+	if own != nil && limited(err) {
+		own.Throttled(call)
 	}
 	return out, metadata, err
 }
