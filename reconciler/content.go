@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 
 	"github.com/edgewright/edgewright/reconciler/state"
+	"github.com/edgewright/edgewright/render/dns"
 	"github.com/edgewright/edgewright/render/envoy"
 	"github.com/edgewright/edgewright/render/resource"
 	"github.com/edgewright/edgewright/schema"
@@ -24,9 +25,6 @@ func fleetSpec(spec resource.Value) (out envoy.FleetSpec) {
 	return out
 }
 
-// addressTypes are the types of records that lead a name to a fleet.
-var addressTypes = []string{"A", "AAAA"}
-
 func recordKey(scope resource.Scope, kind string, host schema.Hostname) resource.Key {
 	return resource.Key{Kind: resource.DNSRecord, Scope: scope, Name: kind + " " + string(host)}
 }
@@ -35,7 +33,7 @@ func recordKey(scope resource.Scope, kind string, host schema.Hostname) resource
 func recordKeys(owned map[resource.Key]state.Entry, zones map[resource.Scope]*zone, host schema.Hostname) []resource.Key {
 	var keys []resource.Key
 	for _, scope := range sortedKeys(zones) {
-		for _, kind := range addressTypes {
+		for _, kind := range dns.AddressTypes {
 			key := recordKey(scope, kind, host)
 			if _, is := owned[key]; is {
 				keys = append(keys, key)

@@ -1,12 +1,10 @@
 package reconciler
 
 import (
-	"encoding/json"
 	"strings"
 
 	"github.com/edgewright/edgewright/reconciler/plan"
 	"github.com/edgewright/edgewright/render/resource"
-	"github.com/edgewright/edgewright/schema"
 )
 
 // place is a name in a zone, with all its types and sets.
@@ -42,36 +40,13 @@ func (l *loop) keepSwapsTogether(steps []plan.Step) {
 func (l *loop) holdSwaps(all []plan.Step) (held bool) {
 	for _, s := range all {
 		for _, other := range all {
-			if l.status[s.Key].State == Ready && l.status[other.Key].State != Ready && rivals(s, other) {
+			if l.status[s.Key].State == Ready && l.status[other.Key].State != Ready && plan.Rivals(s, other) {
 				l.status[s.Key] = Status{Waits, other.Key.Name + " changes with it in one call, and cannot yet"}
 				held = true
 			}
 		}
 	}
 	return held
-}
-
-// rivals tells whether what one step takes away cannot stand beside what the other puts there.
-func rivals(a, b plan.Step) bool {
-	return a.Key != b.Key && (exclude(a.Before, b.After) || exclude(b.Before, a.After))
-}
-
-// exclude tells whether two records of one name cannot stand beside each other.
-func exclude(a, b resource.Value) bool {
-	if a == nil || b == nil {
-		return false
-	}
-	var x, y struct {
-		Type string
-		schema.Routing
-	}
-	if json.Unmarshal(a, &x) != nil || json.Unmarshal(b, &y) != nil {
-		return false
-	}
-	if x.Type != y.Type {
-		return x.Type == "CNAME" || y.Type == "CNAME"
-	}
-	return x.Policy() != y.Policy()
 }
 
 // oneName tells whether all steps are about one name: such a call is not divided.

@@ -10,6 +10,7 @@ import (
 	"github.com/edgewright/edgewright/reconciler/plan"
 	"github.com/edgewright/edgewright/reconciler/release"
 	"github.com/edgewright/edgewright/reconciler/xds"
+	"github.com/edgewright/edgewright/render/dns"
 	"github.com/edgewright/edgewright/render/resource"
 	"github.com/edgewright/edgewright/schema"
 )
@@ -60,9 +61,9 @@ func (l *loop) stillExposed(s plan.Step) string {
 func (l *loop) notReplaced(s plan.Step) string {
 	for _, host := range s.Hosts() {
 		for _, scope := range sortedKeys(l.zones) {
-			for _, kind := range addressTypes {
+			for _, kind := range dns.AddressTypes {
 				key := recordKey(scope, kind, host)
-				if _, desired := l.desired[key]; !desired || rivals(s, l.steps[key]) {
+				if _, desired := l.desired[key]; !desired || plan.Rivals(s, l.steps[key]) {
 					continue
 				}
 				if z := l.zones[scope]; z.snapshot == nil || z.snapshot.Resources[key] == nil {
