@@ -76,7 +76,7 @@ func (b *bench) planned(files []load.File) string {
 	for _, problem := range p.Problems {
 		out.WriteString(schema.Format(problem) + "\n")
 	}
-	return out.String() + strings.ReplaceAll(forge.Text(p.Review(), false), p.Digest, "DIGEST")
+	return out.String() + strings.ReplaceAll(forge.Text(p.Review(), forge.Terminal{}), p.Digest, "DIGEST")
 }
 
 var edit = regexp.MustCompile("^(replace|remove) ([^ ]+)(?: `([^`]*)` `([^`]*)`)?$")

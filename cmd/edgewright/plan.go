@@ -15,7 +15,7 @@ import (
 
 func planCommand() *cobra.Command {
 	var state, out string
-	var asJSON, detailed bool
+	var asJSON, detailed, full bool
 	cmd := &cobra.Command{
 		Use:   "plan [DIR]",
 		Short: "Ask the daemon what the declarations in a folder would change",
@@ -38,7 +38,7 @@ func planCommand() *cobra.Command {
 			if err := keepPlan(out, plan); err != nil {
 				return err
 			}
-			if err := tellPlan(cmd, plan, asJSON); err != nil {
+			if err := tellPlan(cmd, plan, asJSON, full); err != nil {
 				return err
 			}
 			switch {
@@ -52,6 +52,7 @@ func planCommand() *cobra.Command {
 	}
 	stateFlag(cmd, &state)
 	cmd.Flags().StringVar(&out, "out", "", "keep the plan in this file, for edgewright apply FILE")
+	cmd.Flags().BoolVar(&full, "full", false, "show all fields of all steps, however many")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "answer in JSON")
 	cmd.Flags().BoolVar(&detailed, "detailed-exitcode", false, "exit with 2 when there are changes")
 	return cmd
@@ -72,13 +73,13 @@ func keepPlan(file string, p reconciler.Previewed) error {
 	return os.WriteFile(file, append(data, '\n'), 0o600)
 }
 
-func tellPlan(cmd *cobra.Command, p reconciler.Previewed, asJSON bool) error {
+func tellPlan(cmd *cobra.Command, p reconciler.Previewed, asJSON, full bool) error {
 	if asJSON {
 		return writeJSON(cmd.OutOrStdout(), p)
 	}
 	tellProblems(cmd.ErrOrStderr(), p.Problems)
 	tellWarnings(cmd.ErrOrStderr(), p.Warnings)
-	_, err := io.WriteString(cmd.OutOrStdout(), forge.Text(p.Review(), colour(cmd.OutOrStdout())))
+	_, err := io.WriteString(cmd.OutOrStdout(), forge.Text(p.Review(), forge.Terminal{Colour: colour(cmd.OutOrStdout()), Full: full}))
 	return err
 }
 

@@ -8,7 +8,7 @@ import (
 	"github.com/edgewright/edgewright/render/resource"
 )
 
-const mostFields = 60 // of one step in a diff
+const mostFields = 100 // lines of one step in a diff
 
 // title names a step in a line: update service jira-web (fleet/edge).
 func title(s Step) string {
@@ -34,29 +34,28 @@ func heading(s Step) string { return "@@ " + title(s) + " @@\n" }
 
 // diffLines is a step field by field, each line beginning with - or +.
 func diffLines(s Step) string {
-	var b strings.Builder
-	b.WriteString(heading(s))
-	fields := s.Fields()
-	for i, f := range fields {
-		if i == mostFields {
-			fmt.Fprintf(&b, "# %d more fields\n", len(fields)-mostFields)
-			break
-		}
-		writeField(&b, f)
+	lines := fieldLines(s)
+	if n := len(lines) - mostFields; n > 0 {
+		lines = append(lines[:mostFields:mostFields], fmt.Sprintf("# %d more lines", n))
 	}
-	return b.String()
+	return heading(s) + strings.Join(append(lines, ""), "\n")
 }
 
-func writeField(b *strings.Builder, f plan.FieldChange) {
-	if f.Path == plan.ContentOnly {
-		b.WriteString("! rendered content changes, the declaration does not\n")
-		return
+// fieldLines are the fields that a step changes, each line beginning with -, + or !.
+func fieldLines(s Step) []string {
+	var out []string
+	for _, f := range s.Fields() {
+		if f.Path == plan.ContentOnly {
+			out = append(out, "! rendered content changes, the declaration does not")
+			continue
+		}
+		path := clean(f.Path, longest)
+		if f.Before != "" {
+			out = append(out, fmt.Sprintf("- %s: %s", path, clean(f.Before, longest)))
+		}
+		if f.After != "" {
+			out = append(out, fmt.Sprintf("+ %s: %s", path, clean(f.After, longest)))
+		}
 	}
-	path := clean(f.Path, longest)
-	if f.Before != "" {
-		fmt.Fprintf(b, "- %s: %s\n", path, clean(f.Before, longest))
-	}
-	if f.After != "" {
-		fmt.Fprintf(b, "+ %s: %s\n", path, clean(f.After, longest))
-	}
+	return out
 }

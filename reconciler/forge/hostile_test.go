@@ -168,7 +168,7 @@ func FuzzComment(f *testing.F) {
 			if utf8.RuneCountInString(comment) > 65_536 {
 				t.Fatalf("%d characters", utf8.RuneCountInString(comment))
 			}
-			if out := Text(r, false); strings.ContainsFunc(out, func(c rune) bool { return c < ' ' && c != '\n' || c == 0x7f || c == 0x9b || c == 0x202e }) {
+			if out := Text(r, Terminal{Full: true}); strings.ContainsFunc(out, func(c rune) bool { return c < ' ' && c != '\n' || c == 0x7f || c == 0x9b || c == 0x202e }) {
 				t.Fatalf("the terminal is sent control characters: %q", out)
 			}
 			r.Check()

@@ -110,30 +110,36 @@ func StepsOf(steps []plan.Step) []Step {
 
 // riskiest are the steps in the order in which a reviewer has to look at them.
 func (r Review) riskiest() []Step {
-	type ranked struct {
-		Step
-		risk int
-	}
-	steps := make([]ranked, len(r.Steps))
-	for i, s := range r.Steps {
-		steps[i] = ranked{s, risk(s)}
-	}
-	slices.SortStableFunc(steps, func(a, b ranked) int { return cmp.Or(cmp.Compare(a.risk, b.risk), a.Key.Compare(b.Key)) })
-	out := make([]Step, len(steps))
-	for i, s := range steps {
-		out[i] = s.Step
+	out := make([]Step, len(r.Steps))
+	for n, i := range r.riskiestFirst() {
+		out[n] = r.Steps[i]
 	}
 	return out
 }
+
+// riskiestFirst is the same by place.
+func (r Review) riskiestFirst() []int {
+	order, risks := make([]int, len(r.Steps)), make([]int, len(r.Steps))
+	for i, s := range r.Steps {
+		order[i], risks[i] = i, risk(s)
+	}
+	slices.SortStableFunc(order, func(a, b int) int {
+		return cmp.Or(cmp.Compare(risks[a], risks[b]), r.Steps[a].Key.Compare(r.Steps[b].Key))
+	})
+	return order
+}
+
+// takes is the risk up to which a step takes something away from somebody.
+const takes = 1
 
 func risk(s Step) int {
 	switch {
 	case s.Verb == plan.Delete:
 		return 0
 	case s.Verb == plan.Adopt && !bytes.Equal(s.Before, s.After):
-		return 1
+		return takes
 	case plan.TakesTraffic(s.Step):
-		return 1
+		return takes
 	case s.Drift:
 		return 2
 	case s.Verb == plan.Update:

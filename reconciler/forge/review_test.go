@@ -76,6 +76,7 @@ func cases() map[string]Review {
 	created := recordStep(plan.Create, "wiki.example.com", nil, []string{"192.0.2.1"})
 	remove := serviceStep(plan.Delete, "old", service("old", hosts("old.example.com"), 100, "dd"), nil)
 	removed := recordStep(plan.Delete, "old.example.com", []string{"192.0.2.1"}, nil)
+	created.Service, created.Needs, removed.Service = "wiki", []resource.Key{create.Key}, "old"
 	narrow := serviceStep(plan.Update, "jira-web", service("jira", hosts("jira.example.com", "j.example.com"), 90, "aa"), service("jira", jira, 90, "ab"))
 	content := serviceStep(plan.Update, "jira-web", service("jira", jira, 90, "aa"), service("jira", jira, 90, "ff"))
 	drifted := recordStep(plan.Update, "jira.example.com", []string{"198.51.100.9"}, []string{"192.0.2.1"})
@@ -130,7 +131,7 @@ func TestWording(t *testing.T) {
 			got := &txtar.Archive{Files: []txtar.File{
 				{Name: "comment.md", Data: []byte(r.Comment())},
 				{Name: "check.txt", Data: []byte(describe(r.Check()))},
-				{Name: "terminal.txt", Data: []byte(Text(r, false))},
+				{Name: "terminal.txt", Data: []byte(Text(r, Terminal{}))},
 			}}
 			file := filepath.Join("testdata", name+".txtar")
 			if *update {
@@ -160,14 +161,14 @@ func describe(c Check) string {
 
 func TestColoursOnlyWhenAsked(t *testing.T) {
 	for name, r := range cases() {
-		if plain := Text(r, false); strings.Contains(plain, "\x1b") {
+		if plain := Text(r, Terminal{}); strings.Contains(plain, "\x1b") {
 			t.Errorf("%s: an escape in plain text", name)
-		} else if got := stripColours(Text(r, true)); got != plain {
+		} else if got := stripColours(Text(r, Terminal{Colour: true})); got != plain {
 			t.Errorf("%s: colours change the words:\n%s", name, cmp.Diff(plain, got))
 		}
 	}
 	hostile := planned(serviceStep(plan.Delete, "\x1b[2Jx", nil, nil))
-	if strings.Contains(Text(hostile, false), "\x1b") {
+	if strings.Contains(Text(hostile, Terminal{}), "\x1b") {
 		t.Error("a name brought its own escape")
 	}
 }
@@ -195,5 +196,44 @@ func TestSteadyIgnoresOnlyTimes(t *testing.T) {
 	}
 	if !cmp.Equal(a.Check(), cases()["reweigh"].Check()) {
 		t.Error("a check is not stable")
+	}
+}
+
+// What takes something away is always told in full; the rest as far as one looks, unless all is asked for.
+func TestConcise(t *testing.T) {
+	var steps []Step
+	for i := range 30 {
+		steps = append(steps, serviceStep(plan.Create, fmt.Sprintf("new-%02d", i), nil, service("new", hosts(schema.Hostname(fmt.Sprintf("n%d.example.com", i))), 100, "aa")))
+	}
+	many := hosts()
+	for i := range 40 {
+		many = append(many, schema.Hostname(fmt.Sprintf("m%02d.example.com", i)))
+		removed := recordStep(plan.Delete, string(many[i]), []string{"192.0.2.1"}, nil)
+		steps = append(steps, removed)
+		made := recordStep(plan.Create, "x"+string(many[i]), nil, []string{"192.0.2.2"})
+		made.Service = "new-00"
+		steps = append(steps, made)
+	}
+	steps = append(steps, serviceStep(plan.Create, "new-01b", nil, service("many", many, 100, "bb")))
+	r := planned(steps...)
+	short, full := Text(r, Terminal{}), Text(r, Terminal{Full: true})
+	for _, want := range []string{"… and 11 steps in 11 services more; --full shows them", "… and 33 steps more; --full shows them", "… and 40 lines more; --full shows them"} {
+		if !strings.Contains(short, want) || strings.Contains(full, "more; --full") {
+			t.Errorf("%q is not told, or also where all is:\n%s", want, short)
+		}
+	}
+	for i, host := range many {
+		if !strings.Contains(short, "delete record A "+string(host)) {
+			t.Errorf("the deletion of %s is left out", host)
+		}
+		if !strings.Contains(full, "create record A x"+string(host)) || i < 30 && !strings.Contains(full, fmt.Sprintf("service new-%02d ", i)) {
+			t.Errorf("step %d is left out where all is asked for", i)
+		}
+	}
+	for _, text := range []string{short, full} {
+		lines := strings.Split(strings.TrimSpace(text), "\n")
+		if lines[0] != "Destroyed or replaced:" || !strings.HasPrefix(lines[len(lines)-1], "Ready to merge: 71 to create") {
+			t.Errorf("it begins with %q and ends with %q", lines[0], lines[len(lines)-1])
+		}
 	}
 }

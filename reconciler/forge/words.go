@@ -226,6 +226,9 @@ func (r Review) rollout() []string {
 	add("Services: %d removed, each once the TTL of its names has passed", func(s Step) bool {
 		return ofKind(resource.EnvoyService, s) && s.Verb == plan.Delete
 	})
+	if estimate := r.estimate(); estimate != "" {
+		out = append(out, "All of it is in effect after "+estimate)
+	}
 	return out
 }
 

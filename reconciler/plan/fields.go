@@ -54,13 +54,13 @@ func (s Step) Fields() []FieldChange {
 	return []FieldChange{{Path: ContentOnly, Before: c.Before, After: c.After}}
 }
 
-// Fields compares two values leaf by leaf, sorted by path. Lists of objects are compared by the key that all of them have (name,
+// Fields compares two values leaf by leaf, sorted by path, what goes before what comes. Lists of objects are compared by the key that all of them have (name,
 // id, backend or exposure), lists of scalars as sets; where nothing but the order differs, the whole order is the change.
 func Fields(before, after resource.Value) []FieldChange {
 	var d fieldDiff
 	d.compare("", decode(before), decode(after))
 	slices.SortStableFunc(d.changes, func(a, b FieldChange) int {
-		return cmp.Or(cmp.Compare(a.Path, b.Path), cmp.Compare(a.Before, b.Before), cmp.Compare(a.After, b.After))
+		return cmp.Or(cmp.Compare(a.Path, b.Path), cmp.Compare(len(b.Before), 0)-cmp.Compare(len(a.Before), 0), cmp.Compare(a.Before, b.Before), cmp.Compare(a.After, b.After))
 	})
 	return d.changes
 }

@@ -21,7 +21,7 @@ func TestFields(t *testing.T) {
 			[]string{"routes[api].forward.to[old].weight: 10 → 20", "routes[api].forward.to[web].weight: 90 → 80"}},
 		{"created", ``, `{"hosts":["a","b"],"n":{"x":1}}`, []string{`hosts: + "a"`, `hosts: + "b"`, `n.x: + 1`}},
 		{"deleted", `{"hosts":["a"]}`, ``, []string{`hosts: - "a"`}},
-		{"host added and removed", `{"hosts":["a","b"]}`, `{"hosts":["b","c"]}`, []string{`hosts: + "c"`, `hosts: - "a"`}},
+		{"host added and removed", `{"hosts":["a","b"]}`, `{"hosts":["b","c"]}`, []string{`hosts: - "a"`, `hosts: + "c"`}},
 		{"order of scalars", `{"on":["a","b"]}`, `{"on":["b","a"]}`, []string{`on: ["a","b"] → ["b","a"]`}},
 		{"repeated scalars", `["a","a"]`, `["a"]`, []string{`: - "a"`}},
 		{"route inserted first", `[{"name":"b","x":1}]`, `[{"name":"a","x":2},{"name":"b","x":1}]`, []string{` order: ["b"] → ["a","b"]`, `[a].x: + 2`}},

@@ -19,8 +19,12 @@ const (
 	There    Until = "there"    // it was made
 	Replaced Until = "replaced" // it was made, and takes the place of what goes
 	Unnamed  Until = "unnamed"  // no record names it any more
+	Released Until = "released" // it lets a name go that the other takes, in the same moment
 	Together Until = "together" // it can be made too: both are made at once, or neither
 )
+
+// AtOnce tells whether both steps are made in the same moment.
+func (u Until) AtOnce() bool { return u == Released || u == Together }
 
 // Wait is why a step is not made at once: another step of the same plan, by its place in it, and what has to come of that.
 type Wait struct {
@@ -111,19 +115,25 @@ func (o order) unnamed(s Step) []Wait {
 	return out
 }
 
-// together are the steps that are made at the same moment as one: rivals for a name in one zone, and the services of a fleet between
-// which a name moves.
+// together are the steps that have to be made at the same moment as one: rivals for a name in one zone, and the services of its fleet from
+// which it takes a name.
 func (o order) together(at int) []Wait {
 	var out []Wait
 	s := o.steps[at]
 	for _, host := range s.Hosts() {
 		for _, i := range o.byHost[host] {
 			other := o.steps[i]
-			if i == at || other.Key.Scope != s.Key.Scope || other.Key.Kind != s.Key.Kind || slices.Contains(out, Wait{i, Together}) {
+			w := Wait{i, Together}
+			switch {
+			case i == at || other.Key.Scope != s.Key.Scope || other.Key.Kind != s.Key.Kind:
+				continue
+			case takes(s, other, host):
+				w.Until = Released
+			case s.Key.Kind != resource.DNSRecord || !Rivals(s, other):
 				continue
 			}
-			if Rivals(s, other) || takes(s, other, host) || takes(other, s, host) {
-				out = append(out, Wait{i, Together})
+			if !slices.Contains(out, w) {
+				out = append(out, w)
 			}
 		}
 	}
