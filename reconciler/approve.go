@@ -178,12 +178,12 @@ func (l *loop) pending() (steps []plan.Step, digest string) {
 }
 
 // applyPlan agrees to exactly the steps of a plan that was kept, or says what has moved since it was made.
-func (l *loop) applyPlan(ctx context.Context, q Apply) error {
+func (l *loop) applyPlan(ctx context.Context, q Apply) (Agreed, error) {
 	switch digest := plan.Digest(q.Plan.Tree, q.Plan.Steps); {
 	case digest != q.Plan.Digest:
-		return refuse("this is not the plan %s: it was changed since", q.Plan.Digest)
+		return Agreed{}, refuse("this is not the plan %s: it was changed since", q.Plan.Digest)
 	case q.Plan.Tree != l.tree:
-		return refuse("this plan is for the tree %s, but the branch is at %s: merge it first, or plan again", q.Plan.Tree, l.tree)
+		return Agreed{}, refuse("this plan is for the tree %s, but the branch is at %s: merge it first, or plan again", q.Plan.Tree, l.tree)
 	}
 	var open []plan.Step
 	var moved []string
@@ -204,27 +204,27 @@ func (l *loop) applyPlan(ctx context.Context, q Apply) error {
 	}
 	switch {
 	case len(moved) > 0:
-		return refuse("what was planned has moved: %s. Plan again", strings.Join(moved[:min(len(moved), 10)], "; "))
+		return Agreed{}, refuse("what was planned has moved: %s. Plan again", strings.Join(moved[:min(len(moved), 10)], "; "))
 	case len(open) == 0:
-		return refuse("nothing of this plan waits: it is done, or under way")
+		return Agreed{}, refuse("nothing of this plan waits: it is done, or under way")
 	}
 	return l.agree(ctx, q, open, q.Plan.Digest)
 }
 
 // applyDigest agrees to exactly the pending steps that a digest names.
-func (l *loop) applyDigest(ctx context.Context, q Apply) error {
+func (l *loop) applyDigest(ctx context.Context, q Apply) (Agreed, error) {
 	steps, digest := l.pending()
 	switch {
 	case len(steps) == 0:
-		return refuse("nothing waits for apply")
+		return Agreed{}, refuse("nothing waits for apply")
 	case q.Digest != digest:
-		return refuse("digest %s is not what waits now: %s, %d steps. Look at them again with: edgewright status", q.Digest, digest, len(steps))
+		return Agreed{}, refuse("digest %s is not what waits now: %s, %d steps. Look at them again with: edgewright status", q.Digest, digest, len(steps))
 	}
 	return l.agree(ctx, q, steps, digest)
 }
 
 // agree remembers that somebody agreed to steps, with the count where a guard asks for it.
-func (l *loop) agree(ctx context.Context, q Apply, steps []plan.Step, digest string) error {
+func (l *loop) agree(ctx context.Context, q Apply, steps []plan.Step, digest string) (Agreed, error) {
 	deletes := 0
 	for _, v := range l.vetoes {
 		if slices.ContainsFunc(steps, func(s plan.Step) bool { return slices.Contains(v.Steps, s.ID()) }) {
@@ -233,20 +233,20 @@ func (l *loop) agree(ctx context.Context, q Apply, steps []plan.Step, digest str
 	}
 	switch {
 	case deletes == 0 && q.ConfirmDeletes != 0:
-		return refuse("no guard asks for a count here: leave out --confirm-deletes")
+		return Agreed{}, refuse("no guard asks for a count here: leave out --confirm-deletes")
 	case q.ConfirmDeletes != deletes:
-		return refuse("%s; to go on, confirm the exact count: --confirm-deletes %d", l.vetoes[0].Message, deletes)
+		return Agreed{}, refuse("%s; to go on, confirm the exact count: --confirm-deletes %d", l.vetoes[0].Message, deletes)
 	}
 	a := state.Approval{By: q.Identity, At: l.Now(), Digest: digest, Confirmed: deletes > 0}
 	if err := l.Books.Audit.Append(ctx, audit.Entry{At: a.At, Who: q.Identity, Why: "apply " + digest, What: what(steps), Result: "approved"}); err != nil {
-		return fmt.Errorf("nothing is applied, as it cannot be written down: %w", err)
+		return Agreed{}, fmt.Errorf("nothing is applied, as it cannot be written down: %w", err)
 	}
 	for _, s := range steps {
 		delete(l.approvals, s.ID())
 	}
 	if err := l.approve(ctx, steps, a); err != nil {
-		return fmt.Errorf("store approval: %w", err)
+		return Agreed{}, fmt.Errorf("store approval: %w", err)
 	}
 	l.log(ctx, "apply", "digest", digest, "by", q.Identity, "steps", len(steps))
-	return nil
+	return Agreed{Digest: digest, Steps: steps}, nil
 }

@@ -35,7 +35,7 @@ func (r *Reconciler) obeyOne(ctx context.Context, pull int, c forge.Command) {
 		r.send(ctx, commandRefused{pull, "apply by " + c.Author + " was refused: it needs the right to merge"})
 		return
 	}
-	err := r.Apply(ctx, Apply{Digest: c.Digest, ConfirmDeletes: c.ConfirmDeletes, Identity: c.Author + ", in a comment on the pull"})
+	_, err := r.Apply(ctx, Apply{Digest: c.Digest, ConfirmDeletes: c.ConfirmDeletes, Identity: c.Author + ", in a comment on the pull"})
 	var refused *Refused
 	switch {
 	case errors.As(err, &refused):

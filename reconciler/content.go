@@ -3,8 +3,8 @@ package reconciler
 import (
 	"encoding/json"
 
+	"github.com/edgewright/edgewright/reconciler/plan"
 	"github.com/edgewright/edgewright/reconciler/state"
-	"github.com/edgewright/edgewright/render/dns"
 	"github.com/edgewright/edgewright/render/envoy"
 	"github.com/edgewright/edgewright/render/resource"
 	"github.com/edgewright/edgewright/schema"
@@ -33,7 +33,7 @@ func recordKey(scope resource.Scope, kind string, host schema.Hostname) resource
 func recordKeys(owned map[resource.Key]state.Entry, zones map[resource.Scope]*zone, host schema.Hostname) []resource.Key {
 	var keys []resource.Key
 	for _, scope := range sortedKeys(zones) {
-		for _, kind := range dns.AddressTypes {
+		for _, kind := range plan.AddressTypes {
 			key := recordKey(scope, kind, host)
 			if _, is := owned[key]; is {
 				keys = append(keys, key)

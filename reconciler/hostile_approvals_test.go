@@ -242,7 +242,7 @@ func TestHostileTwoPullsOnOneService(t *testing.T) {
 	online()
 	b.until("records gone", func() bool { r := b.records("acme.example"); return r[x]+r[y] == "" })
 	b.until("the rest waits", func() bool { return b.View().Pending != "" })
-	if err := b.Apply(t.Context(), reconciler.Apply{Digest: b.View().Pending, Identity: "ann"}); err != nil {
+	if _, err := b.Apply(t.Context(), reconciler.Apply{Digest: b.View().Pending, Identity: "ann"}); err != nil {
 		t.Fatal(err)
 	}
 	b.until("routes gone", func() bool { _, is := b.proxies.serves(schema.Hostname(x)); return !is })
@@ -272,14 +272,14 @@ func TestHostileStaleDigestAndCount(t *testing.T) {
 	for _, q := range []reconciler.Apply{{Digest: old.Pending, ConfirmDeletes: old.Deletes}, {Digest: old.Pending, ConfirmDeletes: now.Deletes},
 		{Digest: now.Pending, ConfirmDeletes: old.Deletes}, {Digest: now.Pending}} {
 		q.Identity = "ann"
-		if err := b.Apply(t.Context(), q); err == nil {
+		if _, err := b.Apply(t.Context(), q); err == nil {
 			t.Errorf("taken: %+v", q)
 		}
 	}
 	if n := len(b.records("acme.example")); n < 8 {
 		t.Errorf("%d records are left", n)
 	}
-	if err := b.Apply(t.Context(), reconciler.Apply{Digest: now.Pending, ConfirmDeletes: now.Deletes, Identity: "ann"}); err != nil {
+	if _, err := b.Apply(t.Context(), reconciler.Apply{Digest: now.Pending, ConfirmDeletes: now.Deletes, Identity: "ann"}); err != nil {
 		t.Fatal(err)
 	}
 	b.until("records gone", func() bool { return len(b.records("acme.example")) == 2 })
@@ -292,7 +292,7 @@ func TestHostileApplyCoversNothingElse(t *testing.T) {
 	b.converged()
 	b.repository.commit(with(b.tree(), trello, gone))
 	b.until("pending", func() bool { return b.View().Pending != "" })
-	if err := b.Apply(t.Context(), reconciler.Apply{Digest: b.View().Pending, Identity: "ann"}); err != nil {
+	if _, err := b.Apply(t.Context(), reconciler.Apply{Digest: b.View().Pending, Identity: "ann"}); err != nil {
 		t.Fatal(err)
 	}
 	b.repository.commit(with(b.tree(), "services/bitbucket/bitbucket-web.cue", gone))

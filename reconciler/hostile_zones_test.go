@@ -75,7 +75,7 @@ func TestHostileZoneWithAnIDIsRemoved(t *testing.T) {
 	b.until("pending again", func() bool { v := b.View(); return v.Pending != "" && v.Commit == b.repository.tip() })
 	ok := soon(2*time.Second, func() bool {
 		v := b.View()
-		_ = b.Apply(context.Background(), reconciler.Apply{Digest: v.Pending, Identity: "ann", ConfirmDeletes: v.Deletes})
+		_, _ = b.Apply(context.Background(), reconciler.Apply{Digest: v.Pending, Identity: "ann", ConfirmDeletes: v.Deletes})
 		return len(b.records("acme.test")) == 0
 	})
 	if !ok {

@@ -32,7 +32,8 @@ func TestKeptPlan(t *testing.T) {
 	without := with(b.tree(), webFile, gone)
 	kept := b.kept(reconciler.Preview{Files: without})
 	apply := func(p *reconciler.KeptPlan) error {
-		return b.Apply(t.Context(), reconciler.Apply{Plan: p, Identity: "ann"})
+		_, err := b.Apply(t.Context(), reconciler.Apply{Plan: p, Identity: "ann"})
+		return err
 	}
 	if err := apply(kept); !refused(err, "merge it first") {
 		t.Errorf("before the branch has it: %v", err)

@@ -21,6 +21,23 @@ type Apply struct {
 	Identity       string    `json:"-"`                        // who asks, as authenticated
 }
 
+// Agreed is what Apply has let go on.
+type Agreed struct {
+	Digest string      `json:"digest"`
+	Steps  []plan.Step `json:"steps"`
+}
+
+// ProgressQuery asks how far steps are that somebody has agreed to.
+type ProgressQuery struct {
+	Steps []plan.Step `json:"steps"`
+}
+
+// Progress is how far a step is.
+type Progress struct {
+	Status forge.StepStatus `json:"status"`
+	Why    string           `json:"why,omitempty"`
+}
+
 // KeptPlan is a plan as it was shown, of a tree that the branch has by now. It is part of a Previewed.
 type KeptPlan struct {
 	Digest string      `json:"digest"`
@@ -55,14 +72,14 @@ func refuse(format string, args ...any) error { return &Refused{fmt.Sprintf(form
 
 // request is a question to the loop.
 type request struct {
-	ask    any // Apply, Settle, Freeze, ResourcesQuery or previewLoaded
+	ask    any // Apply, Settle, Freeze, ResourcesQuery, ProgressQuery or previewLoaded
 	answer chan any
 }
 
 // looks tells whether a request changes nothing.
 func (q request) looks() bool {
 	switch q.ask.(type) {
-	case previewLoaded, ResourcesQuery:
+	case previewLoaded, ResourcesQuery, ProgressQuery:
 		return true
 	}
 	return false
@@ -74,13 +91,13 @@ type previewLoaded struct {
 }
 
 // Apply agrees to what waits for a person. A *Refused says why it is not done.
-func (r *Reconciler) Apply(ctx context.Context, q Apply) error {
-	got, err := r.ask(ctx, q)
-	if err != nil {
-		return err
-	}
-	err, _ = got.(error)
-	return err
+func (r *Reconciler) Apply(ctx context.Context, q Apply) (Agreed, error) {
+	return asked[Agreed](ctx, r, q)
+}
+
+// Progress tells how far each of the steps is, in their order.
+func (r *Reconciler) Progress(ctx context.Context, q ProgressQuery) ([]Progress, error) {
+	return asked[[]Progress](ctx, r, q)
 }
 
 // Preview plans a tree of declarations as a pull with it would be planned.
@@ -89,17 +106,22 @@ func (r *Reconciler) Preview(ctx context.Context, q Preview) (Previewed, error) 
 	if err != nil {
 		return Previewed{}, fmt.Errorf("evaluate: %w", err)
 	}
-	got, err := r.ask(ctx, previewLoaded{TreeOf(q.Files), loaded})
+	return asked[Previewed](ctx, r, previewLoaded{TreeOf(q.Files), loaded})
+}
+
+// asked asks the loop for an answer of a type, or an error.
+func asked[A any](ctx context.Context, r *Reconciler, q any) (none A, err error) {
+	got, err := r.ask(ctx, q)
 	if err != nil {
-		return Previewed{}, err
+		return none, err
 	}
 	switch a := got.(type) {
-	case Previewed:
+	case A:
 		return a, nil
 	case error:
-		return Previewed{}, a
+		return none, a
 	}
-	return Previewed{}, errors.New("no answer")
+	return none, errors.New("no answer")
 }
 
 func (r *Reconciler) ask(ctx context.Context, q any) (any, error) {
@@ -125,10 +147,17 @@ func (r *Reconciler) VerifyAudit(ctx context.Context) error { return r.Books.Aud
 func (l *loop) answer(ctx context.Context, q request) any {
 	switch q := q.ask.(type) {
 	case Apply:
+		apply := l.applyDigest
 		if q.Plan != nil {
-			return l.applyPlan(ctx, q)
+			apply = l.applyPlan
 		}
-		return l.applyDigest(ctx, q)
+		agreed, err := apply(ctx, q)
+		if err != nil {
+			return err
+		}
+		return agreed
+	case ProgressQuery:
+		return l.progressOf(q)
 	case Settle:
 		return l.settle(ctx, q)
 	case Freeze:

@@ -178,7 +178,7 @@ func TestAdoptUnseen(t *testing.T) {
 	b.until("it waits", func() bool {
 		return b.View().Pending != "" && slices.ContainsFunc(b.View().Steps, func(s reconciler.StepView) bool { return s.State == reconciler.Approval })
 	})
-	if err := b.Apply(t.Context(), reconciler.Apply{Digest: b.View().Pending, Identity: "ann"}); err != nil {
+	if _, err := b.Apply(t.Context(), reconciler.Apply{Digest: b.View().Pending, Identity: "ann"}); err != nil {
 		t.Fatal(err)
 	}
 	b.quiet()

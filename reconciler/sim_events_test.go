@@ -206,7 +206,8 @@ func (s *sim) apply() {
 		s.agreed[step.ID()] = true
 	}
 	if s.alive(p, func() error {
-		return p.applyDigest(p.ctx, Apply{Digest: digest, ConfirmDeletes: count, Identity: "ann"})
+		_, err := p.applyDigest(p.ctx, Apply{Digest: digest, ConfirmDeletes: count, Identity: "ann"})
+		return err
 	}) {
 		s.count("applied by a person")
 		s.tell(p, nil)
@@ -216,7 +217,7 @@ func (s *sim) apply() {
 // refused holds that the daemon does not do what it is asked.
 func (s *sim) refused(p *process, q Apply, otherwise string) {
 	s.alive(p, func() error {
-		if err := p.applyDigest(p.ctx, q); err == nil {
+		if _, err := p.applyDigest(p.ctx, q); err == nil {
 			s.fail("%s", otherwise)
 		}
 		return nil

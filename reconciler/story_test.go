@@ -104,10 +104,10 @@ func TestDirectDeletionWaitsForApply(t *testing.T) {
 		t.Fatal("a deletion that nobody was shown was applied")
 	}
 	v := b.View()
-	if err := b.Apply(t.Context(), reconciler.Apply{Digest: "0000", Identity: "ann"}); err == nil || !strings.Contains(err.Error(), v.Pending) {
+	if _, err := b.Apply(t.Context(), reconciler.Apply{Digest: "0000", Identity: "ann"}); err == nil || !strings.Contains(err.Error(), v.Pending) {
 		t.Errorf("a wrong digest: %v, want a refusal that names %s", err, v.Pending)
 	}
-	if err := b.Apply(t.Context(), reconciler.Apply{Digest: v.Pending, Identity: "ann"}); err != nil {
+	if _, err := b.Apply(t.Context(), reconciler.Apply{Digest: v.Pending, Identity: "ann"}); err != nil {
 		t.Fatal(err)
 	}
 	b.until("record gone", func() bool { return b.records("acme.example")["trello.acme.example"] == "" })
@@ -131,10 +131,10 @@ func TestInvariant9ShrunkenDesiredState(t *testing.T) {
 		t.Fatalf("%d records are left", n)
 	}
 	v := b.View()
-	if err := b.Apply(t.Context(), reconciler.Apply{Digest: v.Pending, ConfirmDeletes: v.Deletes - 1}); err == nil {
+	if _, err := b.Apply(t.Context(), reconciler.Apply{Digest: v.Pending, ConfirmDeletes: v.Deletes - 1}); err == nil {
 		t.Error("a wrong count was taken")
 	}
-	if err := b.Apply(t.Context(), reconciler.Apply{Digest: v.Pending, ConfirmDeletes: v.Deletes, Identity: "ann"}); err != nil {
+	if _, err := b.Apply(t.Context(), reconciler.Apply{Digest: v.Pending, ConfirmDeletes: v.Deletes, Identity: "ann"}); err != nil {
 		t.Fatal(err)
 	}
 	b.until("records gone", func() bool { return len(b.records("acme.example")) == 0 })

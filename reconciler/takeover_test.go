@@ -97,7 +97,7 @@ func TestTakeover(t *testing.T) {
 	if len(b.world.Writes()) > 0 {
 		t.Fatal("something was written before anybody agreed")
 	}
-	if err := b.Apply(t.Context(), reconciler.Apply{Digest: b.View().Pending, Identity: "ann"}); err != nil {
+	if _, err := b.Apply(t.Context(), reconciler.Apply{Digest: b.View().Pending, Identity: "ann"}); err != nil {
 		t.Fatal(err)
 	}
 	b.converged()

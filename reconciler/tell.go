@@ -179,6 +179,20 @@ func (l *loop) stepOf(s plan.Step) forge.Step {
 	return forge.Step{Step: s, Status: forge.StepDone}
 }
 
+// progressOf says how far steps are that somebody has agreed to.
+func (l *loop) progressOf(q ProgressQuery) []Progress {
+	out := make([]Progress, len(q.Steps))
+	for i, s := range q.Steps {
+		now := l.stepOf(s)
+		want, desired := l.desired[s.Key]
+		if now.Status == forge.StepDone && (desired == (s.Verb == plan.Delete) || desired && !bytes.Equal(want.Spec, s.After)) {
+			now = forge.Step{Status: forge.StepDropped, Why: "the branch asks for something else by now"}
+		}
+		out[i] = Progress{now.Status, now.Why}
+	}
+	return out
+}
+
 var statusWords = map[State]forge.StepStatus{
 	Ready: forge.Pending, Applying: forge.StepApplying, Waits: forge.StepWaits, Approval: forge.StepApproval, Vetoed: forge.StepApproval,
 	Paused: forge.StepWaits, Frozen: forge.StepWaits,

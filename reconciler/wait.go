@@ -10,7 +10,6 @@ import (
 	"github.com/edgewright/edgewright/reconciler/plan"
 	"github.com/edgewright/edgewright/reconciler/release"
 	"github.com/edgewright/edgewright/reconciler/xds"
-	"github.com/edgewright/edgewright/render/dns"
 	"github.com/edgewright/edgewright/render/resource"
 	"github.com/edgewright/edgewright/schema"
 )
@@ -61,7 +60,7 @@ func (l *loop) stillExposed(s plan.Step) string {
 func (l *loop) notReplaced(s plan.Step) string {
 	for _, host := range s.Hosts() {
 		for _, scope := range sortedKeys(l.zones) {
-			for _, kind := range dns.AddressTypes {
+			for _, kind := range plan.AddressTypes {
 				key := recordKey(scope, kind, host)
 				if _, desired := l.desired[key]; !desired || plan.Rivals(s, l.steps[key]) {
 					continue

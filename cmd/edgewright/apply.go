@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -18,13 +19,14 @@ import (
 func applyCommand() *cobra.Command {
 	var state string
 	var asJSON bool
+	var wait time.Duration
 	var q reconciler.Apply
 	cmd := &cobra.Command{
 		Use:   "apply DIGEST|FILE",
 		Short: "Agree to the steps that wait for a person, named by their digest or by a plan that was kept",
 		Long: "Steps that nobody was shown and that take traffic away wait until somebody agrees to them. The digest names exactly those steps:\n" +
 			"if anything moved since it was shown, nothing is applied and the new digest is told. FILE is a plan that edgewright plan --out has kept:\n" +
-			"exactly its steps are agreed to, or nothing.",
+			"exactly its steps are agreed to, or nothing. It tells how far they are until they are done; the daemon goes on whether or not it is watched.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			daemon, err := newClient(state)
@@ -34,26 +36,24 @@ func applyCommand() *cobra.Command {
 			if err := named(args[0], &q); err != nil {
 				return err
 			}
-			var answer struct {
-				Steps int `json:"steps"`
-			}
-			if err := daemon.call(cmd.Context(), http.MethodPost, "/api/v1/apply", q, &answer); err != nil {
+			var agreed reconciler.Agreed
+			if err := daemon.call(cmd.Context(), http.MethodPost, "/api/v1/apply", q, &agreed); err != nil {
 				return err
 			}
 			if asJSON {
-				return writeJSON(cmd.OutOrStdout(), answer)
+				return writeJSON(cmd.OutOrStdout(), agreed)
 			}
-			digest := q.Digest
-			if q.Plan != nil {
-				digest = q.Plan.Digest
+			fmt.Fprintf(cmd.OutOrStdout(), "agreed: %s of %s will be applied\n", count(len(agreed.Steps), "step"), agreed.Digest)
+			if wait <= 0 {
+				return nil
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "agreed: %s of %s will be applied; see edgewright status\n", count(answer.Steps, "step"), digest)
-			return err
+			return daemon.follow(cmd.Context(), cmd.OutOrStdout(), agreed.Steps, wait)
 		},
 	}
 	stateFlag(cmd, &state)
 	cmd.Flags().IntVar(&q.ConfirmDeletes, "confirm-deletes", 0, "the exact count of deletions, where a guard asks for it")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "answer in JSON")
+	cmd.Flags().DurationVar(&wait, "wait", 10*time.Minute, "how long to tell of the progress; 0 is not at all")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "answer with what is agreed to in JSON, and do not wait")
 	return cmd
 }
 

@@ -39,7 +39,7 @@ func TestSettle(t *testing.T) {
 		t.Fatalf("adopt says\n%s", planned)
 	}
 	ask(0, "local token has asked to adopt it", "drift")
-	ask(0, "1 step", "apply", digest[1])
+	ask(0, "done: 1 of 1 step done", "apply", digest[1])
 	ask(0, "nothing was changed by others", "drift")
 	ask(0, "forget dns/record zone/acme.example A "+name, "history", name)
 

@@ -219,7 +219,7 @@ func (r Review) stepLines(in ink) []string {
 			if is == Pending {
 				line = "not begun"
 			}
-			line += ": " + in.code(title(s))
+			line += ": " + in.code(Title(s.Step))
 			if s.Why != "" {
 				line += ", " + in.prose(s.Why)
 			}

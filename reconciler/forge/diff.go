@@ -10,12 +10,13 @@ import (
 
 const mostFields = 100 // lines of one step in a diff
 
-// title names a step in a line: update service jira-web (fleet/edge).
-func title(s Step) string {
-	return clean(fmt.Sprintf("%s %s %s (%s)", s.Verb, noun(s.Key.Kind), s.Key.Name, s.Key.Scope), longest)
+// Title names a step in a line: update service jira-web (fleet/edge).
+func Title(s plan.Step) string {
+	return clean(fmt.Sprintf("%s %s %s (%s)", s.Verb, Noun(s.Key.Kind), s.Key.Name, s.Key.Scope), longest)
 }
 
-func noun(k resource.Kind) string {
+// Noun is what people call a resource of a kind.
+func Noun(k resource.Kind) string {
 	switch k {
 	case resource.EnvoyService:
 		return "service"
@@ -30,7 +31,7 @@ func noun(k resource.Kind) string {
 }
 
 // heading is the line of a diff under which a step's fields stand.
-func heading(s Step) string { return "@@ " + title(s) + " @@\n" }
+func heading(s Step) string { return "@@ " + Title(s.Step) + " @@\n" }
 
 // diffLines is a step field by field, each line beginning with - or +.
 func diffLines(s Step) string {

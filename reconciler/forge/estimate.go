@@ -118,7 +118,7 @@ func (r Review) waitLine(waits []plan.Wait) string {
 			break
 		}
 		other := r.Steps[w.On]
-		name := clean(noun(other.Key.Kind)+" "+other.Key.Name, longest)
+		name := clean(Noun(other.Key.Kind)+" "+other.Key.Name, longest)
 		parts = append(parts, fmt.Sprintf(map[plan.Until]string{
 			plan.Served:   "every proxy has acknowledged %s",
 			plan.There:    "%s is there",

@@ -54,7 +54,7 @@ func (r Review) writeDeletes(most int) string {
 func shortName(k resource.Key) (group, name string) {
 	name = strings.ReplaceAll(clean(k.Name, longest), " ", "_")
 	if k.Kind != resource.DNSRecord {
-		return noun(k.Kind) + "s in " + string(k.Scope), name
+		return Noun(k.Kind) + "s in " + string(k.Scope), name
 	}
 	kind, rest, ok := strings.Cut(clean(k.Name, longest), " ")
 	if !ok {

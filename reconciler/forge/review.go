@@ -70,6 +70,7 @@ const (
 	StepWaits    StepStatus = "waits"
 	StepApproval StepStatus = "needs apply"
 	StepFailed   StepStatus = "failed"
+	StepDropped  StepStatus = "dropped" // nobody asks for it any more
 )
 
 // Held is a service that stays at its last good declaration.

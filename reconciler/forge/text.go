@@ -163,7 +163,7 @@ func (w *writer) asMade() []int {
 
 func (w *writer) step(i int, full bool) {
 	s := w.Steps[i]
-	line := title(s)
+	line := Title(s.Step)
 	if s.Status != Pending {
 		line += ": " + string(s.Status)
 	}

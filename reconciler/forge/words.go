@@ -90,7 +90,7 @@ func (r Review) unblock(p ink) []string {
 	case Applying:
 		for _, s := range r.Steps {
 			if s.Status == StepFailed && len(out) < 5 {
-				out = append(out, fmt.Sprintf("%s failed and is tried again: %s.", p.code(title(s)), p.prose(s.Why)))
+				out = append(out, fmt.Sprintf("%s failed and is tried again: %s.", p.code(Title(s.Step)), p.prose(s.Why)))
 			}
 		}
 	}
@@ -241,7 +241,7 @@ func touched(s Step, p ink) string {
 	if len(hosts) == 0 {
 		return ""
 	}
-	text := p.join(hosts) + ": " + string(s.Verb) + " " + noun(s.Key.Kind)
+	text := p.join(hosts) + ": " + string(s.Verb) + " " + Noun(s.Key.Kind)
 	if s.Key.Kind == resource.EnvoyService {
 		text += " " + p.code(s.Key.Name)
 	}

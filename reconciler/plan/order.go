@@ -6,10 +6,12 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/edgewright/edgewright/render/dns"
 	"github.com/edgewright/edgewright/render/resource"
 	"github.com/edgewright/edgewright/schema"
 )
+
+// AddressTypes are the types of records that lead a name to a fleet.
+var AddressTypes = []string{"A", "AAAA"}
 
 // Until is what has to come of a step before another one is made.
 type Until string
@@ -98,7 +100,7 @@ func (o order) replaced(s Step) []Wait {
 		for _, i := range o.byHost[host] {
 			other := o.steps[i]
 			kind, _, _ := strings.Cut(other.Key.Name, " ")
-			if other.Key.Kind == resource.DNSRecord && other.Verb == Create && slices.Contains(dns.AddressTypes, kind) && !Rivals(s, other) {
+			if other.Key.Kind == resource.DNSRecord && other.Verb == Create && slices.Contains(AddressTypes, kind) && !Rivals(s, other) {
 				out = append(out, Wait{i, Replaced})
 			}
 		}

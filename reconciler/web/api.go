@@ -69,15 +69,25 @@ func (s *server) apiApply(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	q.Identity = "local token"
-	steps := s.pending()
-	if q.Plan != nil {
-		steps = len(q.Plan.Steps)
-	}
-	if err := s.Loop.Apply(r.Context(), q); err != nil {
+	agreed, err := s.Loop.Apply(r.Context(), q)
+	if err != nil {
 		s.refuse(w, err)
 		return
 	}
-	answer(w, map[string]int{"steps": steps})
+	answer(w, agreed)
+}
+
+func (s *server) apiProgress(w http.ResponseWriter, r *http.Request) {
+	var q reconciler.ProgressQuery
+	if !read(w, r, maxPlan, &q) {
+		return
+	}
+	got, err := s.Loop.Progress(r.Context(), q)
+	if err != nil {
+		s.refuse(w, err)
+		return
+	}
+	answer(w, append([]reconciler.Progress{}, got...))
 }
 
 func (s *server) apiSettle(w http.ResponseWriter, r *http.Request) {
@@ -145,16 +155,6 @@ func (s *server) apiVerify(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	answer(w, struct{}{})
-}
-
-// pending is how many steps wait for a person.
-func (s *server) pending() (n int) {
-	for _, step := range s.Loop.View().Steps {
-		if waits(step) {
-			n++
-		}
-	}
-	return n
 }
 
 func waits(s reconciler.StepView) bool {

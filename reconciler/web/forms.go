@@ -93,8 +93,7 @@ func (s *server) apply(w http.ResponseWriter, r *http.Request) {
 		}
 		q.ConfirmDeletes = count
 	}
-	steps := s.pending()
-	err := s.Loop.Apply(r.Context(), q)
+	agreed, err := s.Loop.Apply(r.Context(), q)
 	var refused *reconciler.Refused
 	switch {
 	case errors.As(err, &refused):
@@ -103,6 +102,6 @@ func (s *server) apply(w http.ResponseWriter, r *http.Request) {
 		s.Log.Error("apply", "digest", q.Digest, "error", err)
 		s.outcome(w, r, http.StatusInternalServerError, "not applied", "That went wrong: "+err.Error())
 	default:
-		s.outcome(w, r, http.StatusOK, "agreed", fmt.Sprintf("Steps that will be applied: %d, by digest %s.", steps, q.Digest))
+		s.outcome(w, r, http.StatusOK, "agreed", fmt.Sprintf("Steps that will be applied: %d, by digest %s.", len(agreed.Steps), q.Digest))
 	}
 }

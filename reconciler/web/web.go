@@ -26,7 +26,8 @@ import (
 // Loop is the reconciler, as far as it is shown and asked.
 type Loop interface {
 	View() *reconciler.View
-	Apply(context.Context, reconciler.Apply) error
+	Apply(context.Context, reconciler.Apply) (reconciler.Agreed, error)
+	Progress(context.Context, reconciler.ProgressQuery) ([]reconciler.Progress, error)
 	Settle(context.Context, reconciler.Settle) (reconciler.Settled, error)
 	Freeze(context.Context, reconciler.Freeze) error
 	Resources(context.Context, reconciler.ResourcesQuery) (reconciler.Resources, error)
@@ -74,6 +75,7 @@ func New(c Config) http.Handler {
 	mux.HandleFunc("GET /api/v1/status", s.token(s.apiStatus))
 	mux.HandleFunc("POST /api/v1/plan", s.token(s.leaders(s.apiPlan)))
 	mux.HandleFunc("POST /api/v1/apply", s.token(s.leaders(s.apiApply)))
+	mux.HandleFunc("POST /api/v1/progress", s.token(s.leaders(s.apiProgress)))
 	mux.HandleFunc("POST /api/v1/settle", s.token(s.leaders(s.apiSettle)))
 	mux.HandleFunc("POST /api/v1/freeze", s.token(s.leaders(s.apiFreeze)))
 	mux.HandleFunc("GET /api/v1/resources", s.token(s.leaders(s.apiResources)))

@@ -18,6 +18,7 @@ import (
 	"github.com/edgewright/edgewright/reconciler/audit"
 	"github.com/edgewright/edgewright/reconciler/aws/budget"
 	"github.com/edgewright/edgewright/reconciler/election"
+	"github.com/edgewright/edgewright/reconciler/forge"
 	"github.com/edgewright/edgewright/reconciler/plan"
 	"github.com/edgewright/edgewright/reconciler/secret"
 	"github.com/edgewright/edgewright/reconciler/xds"
@@ -71,21 +72,35 @@ func (l *loop) change(edit func(*reconciler.View)) {
 	l.view = &next
 }
 
-func (l *loop) Apply(_ context.Context, q reconciler.Apply) error {
+func (l *loop) Apply(_ context.Context, q reconciler.Apply) (reconciler.Agreed, error) {
 	v := l.View()
 	switch {
 	case l.err != nil:
-		return l.err
+		return reconciler.Agreed{}, l.err
 	case q.Digest != v.Pending:
-		return &reconciler.Refused{Why: "digest " + q.Digest + " is not what waits now"}
+		return reconciler.Agreed{}, &reconciler.Refused{Why: "digest " + q.Digest + " is not what waits now"}
 	case q.ConfirmDeletes != v.Deletes:
-		return &reconciler.Refused{Why: "confirm the exact count"}
+		return reconciler.Agreed{}, &reconciler.Refused{Why: "confirm the exact count"}
 	}
 	l.mu.Lock()
 	l.applied = append(l.applied, q)
 	l.mu.Unlock()
+	agreed := reconciler.Agreed{Digest: q.Digest}
+	for _, step := range v.Steps {
+		if waits(step) {
+			agreed.Steps = append(agreed.Steps, step.Step)
+		}
+	}
 	l.change(func(v *reconciler.View) { v.Pending, v.Deletes, v.Vetoes, v.Steps = "", 0, nil, nil })
-	return nil
+	return agreed, nil
+}
+
+func (l *loop) Progress(_ context.Context, q reconciler.ProgressQuery) ([]reconciler.Progress, error) {
+	out := make([]reconciler.Progress, len(q.Steps))
+	for i := range out {
+		out[i] = reconciler.Progress{Status: forge.StepDone}
+	}
+	return out, l.err
 }
 
 func (l *loop) Preview(_ context.Context, q reconciler.Preview) (reconciler.Previewed, error) {

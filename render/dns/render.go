@@ -9,9 +9,6 @@ import (
 	"github.com/edgewright/edgewright/schema"
 )
 
-// AddressTypes are the types of records that lead a name to a fleet.
-var AddressTypes = []string{"A", "AAAA"}
-
 // markerTTL is the time to live of a zone's marker, in seconds.
 const markerTTL = 300
 
