@@ -55,12 +55,14 @@ func (s *sim) checkWrite(w world.Write) {
 	}
 	for _, c := range w.Changes {
 		r := c.ResourceRecordSet
-		name := strings.TrimSuffix(r.Name, ".")
-		got = append(got, c.Action+" "+r.Type+" "+name)
-		s.made[w.Zone+" "+r.Type+" "+name] = c.Action == "CREATE" // the last of a batch counts
-		if _, theirs := s.foreign[w.Zone+" "+r.Type+" "+name]; theirs {
-			s.fail("%s %s %s is not ours", c.Action, r.Type, name)
+		at := atOf(w.Zone, r)
+		_, key, _ := strings.Cut(at, " ")
+		got = append(got, c.Action+" "+key)
+		s.made[at] = c.Action == "CREATE" // the last of a batch counts
+		if _, theirs := s.foreign[at]; theirs {
+			s.fail("%s %s is not ours", c.Action, at)
 		}
+		s.checkAnswered(w.Zone, r.Name, intent.Commit)
 		if c.Action == "CREATE" && r.Type == "A" {
 			s.checkLeads(w.Zone, r)
 		}
@@ -69,6 +71,21 @@ func (s *sim) checkWrite(w world.Write) {
 	slices.Sort(got)
 	if !slices.Equal(want, got) {
 		s.fail("what was written is not what was planned: %v, planned %v", got, want)
+	}
+}
+
+// checkAnswered holds that a name of the platform which is declared before and after a write has an answer after it, though that is
+// another than before.
+func (s *sim) checkAnswered(zone, name, commit string) {
+	i := slices.IndexFunc(s.branch, func(c revision) bool { return c.commit.Hash == commit })
+	if i < 0 {
+		return
+	}
+	if _, declared := s.branch[i].decl.records[schema.Hostname(strings.TrimSuffix(name, "."))]; !declared {
+		return
+	}
+	if !slices.ContainsFunc(s.world.Records(s.zones[zone]), func(r world.RecordSet) bool { return r.Name == name }) {
+		s.fail("%s is declared, and has no answer after a write of ours", name)
 	}
 }
 

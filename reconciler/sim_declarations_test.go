@@ -2,6 +2,7 @@ package reconciler
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -19,7 +20,17 @@ type declarations struct {
 	services map[schema.ServiceID]declaration
 	fleets   map[schema.FleetID]int // ttl in seconds
 	broken   map[schema.ServiceID]bool
+	records  map[schema.Hostname]extra // the platform's own, by name
 }
+
+// extra is a record of the platform: its form, and a number that its values are made of.
+type extra struct {
+	form string // one of forms
+	n    int
+}
+
+// forms are those in which the platform declares a name. One cannot stand beside another.
+var forms = []string{"A", "CNAME", "TXT", "weighted"}
 
 type declaration struct {
 	hosts    []schema.Hostname
@@ -45,7 +56,7 @@ type proposal struct {
 func (s *sim) tip() revision { return s.branch[len(s.branch)-1] }
 
 func (d declarations) clone() declarations {
-	out := declarations{map[schema.ServiceID]declaration{}, map[schema.FleetID]int{}, map[schema.ServiceID]bool{}}
+	out := declarations{map[schema.ServiceID]declaration{}, map[schema.FleetID]int{}, map[schema.ServiceID]bool{}, maps.Clone(d.records)}
 	for id, x := range d.services {
 		x.hosts = slices.Clone(x.hosts)
 		out.services[id] = x
@@ -85,11 +96,56 @@ func (d declarations) free(zone string) []schema.Hostname {
 }
 
 func (s *sim) firstDeclarations() declarations {
-	d := declarations{map[schema.ServiceID]declaration{}, map[schema.FleetID]int{"edge": 5 + s.IntN(60), "two": 5 + s.IntN(60)}, map[schema.ServiceID]bool{}}
+	d := declarations{map[schema.ServiceID]declaration{}, map[schema.FleetID]int{"edge": 5 + s.IntN(60), "two": 5 + s.IntN(60)}, map[schema.ServiceID]bool{}, map[schema.Hostname]extra{}}
 	for range 20 + s.IntN(4) {
 		d = s.newService()(d)
 	}
+	for range 3 {
+		d = s.platformEdit()(d)
+	}
 	return d
+}
+
+// extraName is the n-th name that the platform may have in a zone.
+func extraName(n int, zone string) schema.Hostname {
+	return schema.Hostname(fmt.Sprintf("p%d.%s", n, zone))
+}
+
+// platformEdit is a record of the platform that comes, changes, takes another form, or goes.
+func (s *sim) platformEdit() func(declarations) declarations {
+	name, goes, form, n := extraName(s.IntN(5), zoneNames[s.IntN(len(zoneNames))]), s.chance(1, 4), forms[s.IntN(len(forms))], s.IntN(100)
+	return func(d declarations) declarations {
+		out := d.clone()
+		old, there := d.records[name]
+		switch {
+		case there && goes:
+			s.count("platform record goes")
+			delete(out.records, name)
+			return out
+		case there && old.form != form:
+			s.count("platform record takes another form")
+		}
+		out.records[name] = extra{form, n}
+		return out
+	}
+}
+
+// record is what the platform declares for a name.
+func (x extra) record(name schema.Hostname) schema.Record {
+	r := schema.Record{Name: name, Type: x.form, TTL: schema.Duration(10+x.n) * schema.Duration(time.Second), Sets: []schema.RecordSet{{Values: []string{fmt.Sprintf("198.51.100.%d", x.n)}}}}
+	switch x.form {
+	case "CNAME":
+		r.Sets[0].Values = []string{fmt.Sprintf("c%d.elsewhere.test", x.n)}
+	case "TXT":
+		r.Sets[0].Values = []string{fmt.Sprint("text ", x.n)}
+	case "weighted":
+		r.Type = "A"
+		for i := range 1 + x.n%3 {
+			one := schema.RecordSet{ID: fmt.Sprint("set", i), Values: []string{fmt.Sprintf("198.51.100.%d", x.n+i)}, Routing: schema.Routing{Weight: new(x.n + i)}}
+			r.Sets = append(r.Sets[:i:i], one)
+		}
+	}
+	return r
 }
 
 func (s *sim) newService() func(declarations) declarations {
@@ -123,9 +179,12 @@ func (s *sim) massacre() func(declarations) declarations {
 
 // anyEdit is a change that can be made to any declarations.
 func (s *sim) anyEdit() func(declarations) declarations {
-	kind, a, b, c := s.IntN(20), s.IntN(1000), s.IntN(1000), s.IntN(1000)
-	if kind < 4 {
+	kind, a, b, c := s.IntN(24), s.IntN(1000), s.IntN(1000), s.IntN(1000)
+	switch {
+	case kind < 4:
 		return s.newService()
+	case kind >= 20:
+		return s.platformEdit()
 	}
 	pick := func(d declarations, n int) schema.ServiceID {
 		ids := sortedKeys(d.services)
@@ -193,6 +252,9 @@ func (d declarations) platform() schema.Platform {
 	for _, z := range zoneNames {
 		p.Zones = append(p.Zones, schema.Zone{Name: schema.Hostname(z), Exposure: exposureOf(z)})
 	}
+	for _, name := range sortedKeys(d.records) {
+		p.Records = append(p.Records, d.records[name].record(name))
+	}
 	slices.SortFunc(p.Zones, func(a, b schema.Zone) int { return strings.Compare(string(a.Name), string(b.Name)) })
 	return p
 }
@@ -219,6 +281,6 @@ func (d declarations) load() (load.Commit, Tree) {
 		}
 		c.Edge.Services = append(c.Edge.Services, d.service(id))
 	}
-	files = append(files, load.File{Path: "platform/p.cue", Data: fmt.Appendf(nil, "%v", d.fleets)})
+	files = append(files, load.File{Path: "platform/p.cue", Data: fmt.Appendf(nil, "%v %v", d.fleets, d.records)})
 	return c, TreeOf(files)
 }

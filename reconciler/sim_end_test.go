@@ -16,7 +16,6 @@ import (
 	"github.com/edgewright/edgewright/render"
 	"github.com/edgewright/edgewright/render/dns"
 	"github.com/edgewright/edgewright/render/resource"
-	"github.com/edgewright/edgewright/schema"
 )
 
 func shape(r world.RecordSet) string {
@@ -26,7 +25,16 @@ func shape(r world.RecordSet) string {
 	if r.TTL != nil {
 		ttl = *r.TTL
 	}
-	return fmt.Sprint(ttl, " ", strings.Join(values, " "))
+	weight := ""
+	if r.Weight != nil {
+		weight = fmt.Sprint(" weight ", *r.Weight)
+	}
+	return fmt.Sprint(ttl, " ", strings.Join(values, " "), weight)
+}
+
+// atOf is where a record is: zone, type, name and set, as at tells it of a step.
+func atOf(zone string, r world.RecordSet) string {
+	return strings.TrimSuffix(zone+" "+r.Type+" "+strings.TrimSuffix(r.Name, ".")+" "+r.SetIdentifier, " ")
 }
 
 // expected is what the zones hold when everything is done: by zone, type and name.
@@ -52,7 +60,11 @@ func (s *sim) expected() map[string]string {
 		if err := json.Unmarshal(r.Spec, &record); err != nil {
 			s.fail("%s: %v", r.Key, err)
 		}
-		want[strings.TrimPrefix(string(r.Key.Scope), "zone/")+" "+r.Key.Name] = fmt.Sprint(record.TTL, " ", strings.Join(record.Values, " "))
+		weight := ""
+		if record.Weight != nil {
+			weight = fmt.Sprint(" weight ", *record.Weight)
+		}
+		want[strings.TrimPrefix(string(r.Key.Scope), "zone/")+" "+r.Key.Name] = fmt.Sprint(record.TTL, " ", strings.Join(record.Values, " "), weight)
 	}
 	return want
 }
@@ -72,9 +84,10 @@ func (s *sim) difference() string {
 			if r.Type == "SOA" || r.Type == "NS" && name == zone {
 				continue
 			}
-			at := zone + " " + r.Type + " " + name
+			at := atOf(zone, r)
+			_, key, _ := strings.Cut(at, " ")
 			switch value, known := want[at]; {
-			case !known && s.touched[at] && s.leader.owned[recordKey(resource.Scope("zone/"+zone), r.Type, schema.Hostname(name))].Spec == nil:
+			case !known && s.touched[at] && s.leader.owned[resource.Key{Kind: resource.DNSRecord, Scope: resource.Scope("zone/" + zone), Name: key}].Spec == nil:
 				// Somebody made it another before its making was known to have come true: it is theirs.
 			case !known:
 				out = append(out, "left over: "+at)
@@ -207,7 +220,7 @@ func (s *sim) checkCalls(p *process) {
 	}, 0)
 	before, zones := maps.Clone(s.calls), map[string]bool{}
 	for at := range s.expected() {
-		if zone, record, _ := strings.Cut(at, " "); strings.HasPrefix(record, "A ") {
+		if zone, record, _ := strings.Cut(at, " "); strings.HasPrefix(record, "A h") {
 			zones[zone] = true
 		}
 	}

@@ -284,21 +284,22 @@ func (s *sim) handMade() {
 			return
 		}
 		s.count("record changed by hand")
-		s.byHand(zone, "UPSERT", world.Simple(r.Type, r.Name, 60, fmt.Sprintf("203.0.113.%d", s.IntN(200))))
+		value := map[string]string{"A": "203.0.113.%d", "CNAME": "hand%d.elsewhere.test", "TXT": `"by hand %d"`}[r.Type]
+		r.TTL, r.ResourceRecords = new(int64(60)), &world.Records{ResourceRecord: []world.Value{{Value: fmt.Sprintf(value, s.IntN(200))}}}
+		s.byHand(zone, "UPSERT", r)
 	}
 }
 
 func (s *sim) putForeign(zone string, r world.RecordSet) {
-	name := strings.TrimSuffix(r.Name, ".")
 	s.world.Put(s.zones[zone], r)
-	s.foreign[zone+" "+r.Type+" "+name] = shape(r)
+	s.foreign[atOf(zone, r)] = shape(r)
 	s.noteLeads(zone, false)
 }
 
 // byHand changes a record of ours.
 func (s *sim) byHand(zone, action string, r world.RecordSet) {
 	s.log.Info("BY HAND", "action", action, "name", r.Name, "values", r.Values())
-	s.touched[zone+" "+r.Type+" "+strings.TrimSuffix(r.Name, ".")] = true
+	s.touched[atOf(zone, r)] = true
 	if action == "DELETE" {
 		s.world.Remove(s.zones[zone], r)
 	} else {
@@ -307,11 +308,11 @@ func (s *sim) byHand(zone, action string, r world.RecordSet) {
 	s.noteLeads(zone, false)
 }
 
-// ours are the address records of a zone that are not others'.
+// ours are the records of a zone that are not others', but for those that make it a zone and ours.
 func (s *sim) ours(zone string) []world.RecordSet {
 	return slices.DeleteFunc(s.world.Records(s.zones[zone]), func(r world.RecordSet) bool {
-		_, theirs := s.foreign[zone+" "+r.Type+" "+strings.TrimSuffix(r.Name, ".")]
-		return theirs || r.Type != "A"
+		_, theirs := s.foreign[atOf(zone, r)]
+		return theirs || r.Type == "SOA" || r.Type == "NS" || strings.HasPrefix(r.Name, "_edgewright.")
 	})
 }
 
@@ -321,9 +322,23 @@ func (s *sim) absent(zone string) []schema.Hostname {
 	for _, r := range s.world.Records(s.zones[zone]) {
 		there[schema.Hostname(strings.TrimSuffix(r.Name, "."))] = true
 	}
-	return slices.DeleteFunc(s.tip().decl.free(zone), func(h schema.Hostname) bool {
-		return there[h] || s.made[zone+" A "+string(h)] // else it would be a change of ours
-	})
+	free := s.tip().decl.free(zone)
+	for n := range 5 {
+		if name := extraName(n, zone); s.tip().decl.records[name].form == "" {
+			free = append(free, name)
+		}
+	}
+	return slices.DeleteFunc(free, func(h schema.Hostname) bool { return there[h] || s.madeAny(zone, h) }) // else it would be a change of ours
+}
+
+// madeAny tells whether we have made a record of a name that we did not take away.
+func (s *sim) madeAny(zone string, host schema.Hostname) bool {
+	for at, made := range s.made {
+		if words := strings.Fields(at); made && words[0] == zone && words[2] == string(host) {
+			return true
+		}
+	}
+	return false
 }
 
 // removeClashes is the person who removes what stands in the way of a declaration.
@@ -332,19 +347,33 @@ func (s *sim) removeClashes() {
 	if p == nil {
 		return
 	}
-	for _, key := range sortedKeysFunc(p.clashes, resource.Key.Compare) {
-		zone := strings.TrimPrefix(string(key.Scope), "zone/")
-		kind, name, _ := strings.Cut(key.Name, " ")
-		at := zone + " " + kind + " " + name
-		there := slices.ContainsFunc(s.world.Records(s.zones[zone]), func(r world.RecordSet) bool { return r.Type == kind && r.Name == name+"." })
-		if _, theirs := s.foreign[at]; !there {
-			continue // removed already, which the next listing shows
-		} else if !theirs && !s.touched[at] { // what somebody changed before it was known to be ours is nobody's
-			s.fail("%s is called somebody else's, and is not", at)
-			continue
+	keys := sortedKeysFunc(p.clashes, resource.Key.Compare)
+	for _, step := range p.sortedSteps() {
+		if p.status[step.Key].State == Clashes {
+			s.count("others' record beside which ours cannot stand")
+			keys = append(keys, step.Key)
 		}
-		s.world.Remove(s.zones[zone], world.RecordSet{Name: name + ".", Type: kind})
-		delete(s.foreign, at)
+	}
+	for _, key := range keys {
+		zone := strings.TrimPrefix(string(key.Scope), "zone/")
+		host := placeOf(key).host
+		in, theirs, touched := 0, 0, false // the way
+		for _, r := range s.world.Records(s.zones[zone]) {
+			if r.Name != host+"." {
+				continue
+			}
+			in++
+			at := atOf(zone, r)
+			touched = touched || s.touched[at]
+			if _, is := s.foreign[at]; is || s.touched[at] && s.leader.owned[resource.Key{Kind: key.Kind, Scope: key.Scope, Name: strings.TrimPrefix(at, zone+" ")}].Spec == nil {
+				theirs++
+				s.world.Remove(s.zones[zone], r)
+				delete(s.foreign, at)
+			}
+		}
+		if in > 0 && theirs == 0 && !touched { // what somebody changed before it was known to be ours is nobody's
+			s.fail("%s in %s is called somebody else's, and is not", key.Name, zone)
+		}
 		s.noteLeads(zone, false)
 	}
 }

@@ -7,6 +7,7 @@ import "slices"
 func kinds() []string {
 	all := []string{
 		"commit", "merge", "direct push", "many services go", "declaration is broken", "name moves", "service goes", "service changes its fleet", "fleet changes its ttl",
+		"platform record goes", "platform record takes another form", "others' record beside which ours cannot stand",
 		"record changed by hand", "record deleted by hand", "foreign record", "clash",
 		"throttled", "unavailable", "lost request", "lost reply", "listing is stale", "listing fails at a later page", "forge does not answer",
 		"request is slow", "request outlives its process", "request expired", "request of one that sleeps arrives", "request of one that was replaced arrives",
