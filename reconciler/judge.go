@@ -36,6 +36,9 @@ func (l *loop) judgeStep(s plan.Step, now time.Time, vetoed map[string]plan.Veto
 		return Status{Vetoed, v.Message + "; " + v.Unblock}
 	}
 	if c, ok := refused[s.Key]; ok {
+		if rival, is := l.flyingAt(placeOf(s.Key)); is && s.Key.Kind == resource.DNSRecord { // what seems to be in its way may be ours by then, or be gone
+			return Status{Waits, rival.Name + " is being changed, and has the same name"}
+		}
 		return Status{Clashes, c.String()}
 	}
 	_, agreed := l.approvals[id]

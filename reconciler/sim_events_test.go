@@ -357,22 +357,18 @@ func (s *sim) removeClashes() {
 	for _, key := range keys {
 		zone := strings.TrimPrefix(string(key.Scope), "zone/")
 		host := placeOf(key).host
-		in, theirs, touched := 0, 0, false // the way
+		_, claimed := p.clashes[key] // that it is somebody else's
 		for _, r := range s.world.Records(s.zones[zone]) {
 			if r.Name != host+"." {
 				continue
 			}
-			in++
 			at := atOf(zone, r)
-			touched = touched || s.touched[at]
-			if _, is := s.foreign[at]; is || s.touched[at] && s.leader.owned[resource.Key{Kind: key.Kind, Scope: key.Scope, Name: strings.TrimPrefix(at, zone+" ")}].Spec == nil {
-				theirs++
+			if _, is := s.foreign[at]; claimed && !is && !s.touched[at] && at == zone+" "+key.Name { // what somebody changed before it was known to be ours is nobody's
+				s.fail("%s is called somebody else's, and is not", at)
+			} else if is || s.touched[at] && s.leader.owned[resource.Key{Kind: key.Kind, Scope: key.Scope, Name: strings.TrimPrefix(at, zone+" ")}].Spec == nil {
 				s.world.Remove(s.zones[zone], r)
 				delete(s.foreign, at)
 			}
-		}
-		if in > 0 && theirs == 0 && !touched { // what somebody changed before it was known to be ours is nobody's
-			s.fail("%s in %s is called somebody else's, and is not", key.Name, zone)
 		}
 		s.noteLeads(zone, false)
 	}

@@ -49,6 +49,18 @@ func (l *loop) holdSwaps(all []plan.Step) (held bool) {
 	return held
 }
 
+// flyingAt is a record of a name that a call is about which is not over.
+func (l *loop) flyingAt(at place) (resource.Key, bool) {
+	for _, id := range sortedKeys(l.flights) {
+		for _, s := range l.flights[id].intent.Steps {
+			if placeOf(s.Key) == at {
+				return s.Key, true
+			}
+		}
+	}
+	return resource.Key{}, false
+}
+
 // oneName tells whether all steps are about one name: such a call is not divided.
 func oneName(steps []plan.Step) bool {
 	for _, s := range steps {
