@@ -113,7 +113,7 @@ func (l *loop) seenHalf(j judged, started time.Time) bool {
 
 // othersIn are the deletions of a call in doubt where there is now neither nothing nor what was to be deleted. If the call was taken,
 // somebody made that afterwards, and it is not ours; only what is left as it was before tells that the call was not taken. Who cannot
-// tell leaves it alone: one record that nobody declares is the smaller harm.
+// tell leaves it alone: one record that nobody declares is the smaller harm. A health check of our reference is never another's.
 func (l *loop) othersIn(f flight, seen int) []plan.Step {
 	have := l.zones[f.intent.Scope].snapshot.Resources
 	var others []plan.Step
@@ -121,7 +121,7 @@ func (l *loop) othersIn(f flight, seen int) []plan.Step {
 		switch now := have[s.Key]; {
 		case bytes.Equal(now, s.Before) && seen == 0:
 			return nil
-		case s.After == nil && now != nil && !bytes.Equal(now, s.Before) && !l.madeByUs(s.Key, now):
+		case s.After == nil && now != nil && s.Key.Kind != resource.DNSHealthCheck && !bytes.Equal(now, s.Before) && !l.madeByUs(s.Key, now):
 			others = append(others, s)
 		}
 	}
@@ -141,7 +141,7 @@ func (l *loop) madeByUs(key resource.Key, spec resource.Value) bool {
 // seenOf are the steps of a call of which an observation tells that they were done. A call is taken whole, so one value that is there as
 // intended tells of all: others may have been changed by somebody since. But that something is gone tells of itself only, as anybody can
 // have deleted it, and so does a value that another call in doubt may have made, or one beside a record that still is what it was before
-// as the inventory has it.
+// as the inventory has it. A health check is known by a reference that only we give, so that it was made is seen whatever it is by now.
 func (l *loop) seenOf(f flight) []plan.Step {
 	have := l.zones[f.intent.Scope].snapshot.Resources
 	alone := true
@@ -154,7 +154,9 @@ func (l *loop) seenOf(f flight) []plan.Step {
 	}
 	var seen []plan.Step
 	for _, s := range f.intent.Steps {
-		switch as := bytes.Equal(have[s.Key], s.After) && !bytes.Equal(s.Before, s.After); {
+		as := bytes.Equal(have[s.Key], s.After) && !bytes.Equal(s.Before, s.After)
+		as = as || s.Key.Kind == resource.DNSHealthCheck && s.Verb == plan.Create && have[s.Key] != nil
+		switch {
 		case as && l.explained(f, s):
 		case as && s.After != nil && alone:
 			return f.intent.Steps

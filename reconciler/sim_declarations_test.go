@@ -21,12 +21,14 @@ type declarations struct {
 	fleets   map[schema.FleetID]int // ttl in seconds
 	broken   map[schema.ServiceID]bool
 	records  map[schema.Hostname]extra // the platform's own, by name
+	checks   map[schema.HealthCheckID]int
 }
 
 // extra is a record of the platform: its form, and a number that its values are made of.
 type extra struct {
-	form string // one of forms
-	n    int
+	form  string // one of forms
+	n     int
+	check schema.HealthCheckID // that a weighted one names; empty: none
 }
 
 // forms are those in which the platform declares a name. One cannot stand beside another.
@@ -56,7 +58,7 @@ type proposal struct {
 func (s *sim) tip() revision { return s.branch[len(s.branch)-1] }
 
 func (d declarations) clone() declarations {
-	out := declarations{map[schema.ServiceID]declaration{}, map[schema.FleetID]int{}, map[schema.ServiceID]bool{}, maps.Clone(d.records)}
+	out := declarations{map[schema.ServiceID]declaration{}, map[schema.FleetID]int{}, map[schema.ServiceID]bool{}, maps.Clone(d.records), maps.Clone(d.checks)}
 	for id, x := range d.services {
 		x.hosts = slices.Clone(x.hosts)
 		out.services[id] = x
@@ -96,7 +98,7 @@ func (d declarations) free(zone string) []schema.Hostname {
 }
 
 func (s *sim) firstDeclarations() declarations {
-	d := declarations{map[schema.ServiceID]declaration{}, map[schema.FleetID]int{"edge": 5 + s.IntN(60), "two": 5 + s.IntN(60)}, map[schema.ServiceID]bool{}, map[schema.Hostname]extra{}}
+	d := declarations{map[schema.ServiceID]declaration{}, map[schema.FleetID]int{"edge": 5 + s.IntN(60), "two": 5 + s.IntN(60)}, map[schema.ServiceID]bool{}, map[schema.Hostname]extra{}, map[schema.HealthCheckID]int{}}
 	for range 20 + s.IntN(4) {
 		d = s.newService()(d)
 	}
@@ -125,7 +127,11 @@ func (s *sim) platformEdit() func(declarations) declarations {
 		case there && old.form != form:
 			s.count("platform record takes another form")
 		}
-		out.records[name] = extra{form, n}
+		x := extra{form: form, n: n}
+		if form == "weighted" {
+			x.check = old.check
+		}
+		out.records[name] = x
 		return out
 	}
 }
@@ -141,7 +147,7 @@ func (x extra) record(name schema.Hostname) schema.Record {
 	case "weighted":
 		r.Type = "A"
 		for i := range 1 + x.n%3 {
-			one := schema.RecordSet{ID: fmt.Sprint("set", i), Values: []string{fmt.Sprintf("198.51.100.%d", x.n+i)}, Routing: schema.Routing{Weight: new(x.n + i)}}
+			one := schema.RecordSet{ID: fmt.Sprint("set", i), Values: []string{fmt.Sprintf("198.51.100.%d", x.n+i)}, Routing: schema.Routing{Weight: new(x.n + i)}, HealthCheck: x.check}
 			r.Sets = append(r.Sets[:i:i], one)
 		}
 	}
@@ -179,10 +185,12 @@ func (s *sim) massacre() func(declarations) declarations {
 
 // anyEdit is a change that can be made to any declarations.
 func (s *sim) anyEdit() func(declarations) declarations {
-	kind, a, b, c := s.IntN(24), s.IntN(1000), s.IntN(1000), s.IntN(1000)
+	kind, a, b, c := s.IntN(27), s.IntN(1000), s.IntN(1000), s.IntN(1000)
 	switch {
 	case kind < 4:
 		return s.newService()
+	case kind >= 24:
+		return s.checkEdit()
 	case kind >= 20:
 		return s.platformEdit()
 	}
@@ -255,6 +263,7 @@ func (d declarations) platform() schema.Platform {
 	for _, name := range sortedKeys(d.records) {
 		p.Records = append(p.Records, d.records[name].record(name))
 	}
+	p.HealthChecks = d.healthChecks()
 	slices.SortFunc(p.Zones, func(a, b schema.Zone) int { return strings.Compare(string(a.Name), string(b.Name)) })
 	return p
 }
@@ -281,6 +290,6 @@ func (d declarations) load() (load.Commit, Tree) {
 		}
 		c.Edge.Services = append(c.Edge.Services, d.service(id))
 	}
-	files = append(files, load.File{Path: "platform/p.cue", Data: fmt.Appendf(nil, "%v %v", d.fleets, d.records)})
+	files = append(files, load.File{Path: "platform/p.cue", Data: fmt.Appendf(nil, "%v %v %v", d.fleets, d.records, d.checks)})
 	return c, TreeOf(files)
 }

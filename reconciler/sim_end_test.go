@@ -100,6 +100,7 @@ func (s *sim) difference() string {
 	for at := range want {
 		out = append(out, "missing: "+at)
 	}
+	out = append(out, s.checkDifference()...)
 	slices.Sort(out)
 	return strings.Join(out, "; ")
 }

@@ -260,7 +260,9 @@ func (s *sim) proxyTakes(n *node) {
 // handMade is somebody who changes a zone without the daemon.
 func (s *sim) handMade() {
 	zone := zoneNames[s.IntN(len(zoneNames))]
-	switch n := s.IntN(6); {
+	switch n := s.IntN(8); {
+	case n >= 6:
+		s.checksByHand()
 	case n < 2:
 		s.serial++
 		name := fmt.Sprintf("foreign-%d.%s", s.serial, zone)
@@ -355,6 +357,12 @@ func (s *sim) removeClashes() {
 		}
 	}
 	for _, key := range keys {
+		if key.Kind != resource.DNSRecord {
+			if z := p.zones[key.Scope]; p.now().Sub(z.snapshot.Taken) < staleness { // only we make what has such a name
+				s.fail("%s is called somebody else's, and is not", key)
+			}
+			continue
+		}
 		zone := strings.TrimPrefix(string(key.Scope), "zone/")
 		host := placeOf(key).host
 		_, claimed := p.clashes[key] // that it is somebody else's

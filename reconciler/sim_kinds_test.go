@@ -8,6 +8,7 @@ func kinds() []string {
 	all := []string{
 		"commit", "merge", "direct push", "many services go", "declaration is broken", "name moves", "service goes", "service changes its fleet", "fleet changes its ttl",
 		"platform record goes", "platform record takes another form", "others' record beside which ours cannot stand",
+		"health check goes", "health check is made", "health check is changed", "health check is deleted", "health check of others", "health check changed by hand", "health check deleted by hand", "health check is deleted with a change that nobody had seen",
 		"record changed by hand", "record deleted by hand", "foreign record", "clash",
 		"throttled", "unavailable", "lost request", "lost reply", "listing is stale", "listing fails at a later page", "forge does not answer",
 		"request is slow", "request outlives its process", "request expired", "request of one that sleeps arrives", "request of one that was replaced arrives",

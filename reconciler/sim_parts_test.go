@@ -28,7 +28,7 @@ func (s *sim) fault(req *http.Request, operation string) string {
 	}
 	kind := []string{"throttled", "unavailable", "lost request", "lost reply"}[s.IntN(4)]
 	s.count(kind)
-	if req.URL.Query().Has("name") {
+	if !firstPage(req.URL.Query()) {
 		s.count("listing fails at a later page")
 	}
 	return kind
@@ -38,7 +38,7 @@ func (s *sim) fault(req *http.Request, operation string) string {
 func (s *sim) RoundTrip(req *http.Request) (*http.Response, error) {
 	operation, _ := world.Operation(req.Method, req.URL.Path)
 	t := s.current
-	t.at, t.writes = onItsWay, operation == "ChangeResourceRecordSets"
+	t.at, t.writes = onItsWay, writing(operation)
 	if t.writes && s.chance(1, 15) {
 		s.delay(t)
 	}
@@ -94,16 +94,11 @@ func (s *sim) arrive(req *http.Request, operation string, t *task) (*http.Respon
 func (s *sim) Do(req *http.Request) (*http.Response, error) { return s.RoundTrip(req) }
 
 func (s *sim) ask(req *http.Request, operation string) *http.Response {
-	before := len(s.world.Writes())
 	if req.Body == nil {
 		req.Body = http.NoBody
 	}
 	out := httptest.NewRecorder()
-	s.world.ServeHTTP(out, req)
-	s.calls[operation]++
-	if writes := s.world.Writes(); len(writes) > before {
-		s.checkWrite(writes[len(writes)-1])
-	}
+	s.askAbout(out, req, operation)
 	return out.Result()
 }
 

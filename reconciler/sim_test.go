@@ -193,6 +193,8 @@ type sim struct {
 	frozen    bool // listings show what was there at frozenAt
 	frozenAt  time.Time
 
+	others  map[string]bool    // health checks of others, by id
+	dropped map[string]bool    // health checks of ours that somebody deleted, by id
 	foreign map[string]string  // records of others, by zone, type and name, as last written
 	cached  map[lead]time.Time // until when a resolver may believe in an answer
 	ttls    map[lead]int64
@@ -208,7 +210,7 @@ type sim struct {
 
 func newSim(t *testing.T, seed uint64, log *slog.Logger) *sim {
 	s := &sim{Rand: rand.New(rand.NewPCG(seed, 1)), t: t, seed: seed, log: log, clock: world.NewClock(), zones: map[string]string{}, pulls: map[int]*proposal{},
-		turn: make(chan struct{}), foreign: map[string]string{}, cached: map[lead]time.Time{}, ttls: map[lead]int64{}, before: map[lead]time.Time{}, touched: map[string]bool{}, made: map[string]bool{}, agreed: map[string]bool{}, intents: map[string]int{},
+		turn: make(chan struct{}), others: map[string]bool{}, dropped: map[string]bool{}, foreign: map[string]string{}, cached: map[lead]time.Time{}, ttls: map[lead]int64{}, before: map[lead]time.Time{}, touched: map[string]bool{}, made: map[string]bool{}, agreed: map[string]bool{}, intents: map[string]int{},
 		calls: map[string]int{}, met: map[string]int{}}
 	s.rows = &rows{sim: s, tables: map[string]map[string]state.Item{}}
 	options := world.Options{Now: s.clock.Now, Settle: time.Duration(s.IntN(40)) * time.Second, Page: 4 + s.IntN(16)}
