@@ -61,7 +61,9 @@ func recordSteps(names ...string) []plan.Step {
 }
 
 var (
-	is      = func(s forge.StepStatus, why string) reconciler.Progress { return reconciler.Progress{Status: s, Why: why} }
+	is = func(s forge.StepStatus, why string) reconciler.Progress {
+		return reconciler.Progress{Status: s, Why: why}
+	}
 	done    = is(forge.StepDone, "")
 	dropped = is(forge.StepDropped, "the branch asks for something else by now")
 )
