@@ -163,24 +163,31 @@ func (l *loop) replace(next map[schema.ServiceID][]resource.Resource) {
 	}
 }
 
-// lay puts resources that were rendered anew into a set, and names the keys in which it can differ. All old ones go first: a name may
-// move from one service to another. A record of the platform stands back where a service holds the name: that is a problem, told to the
-// service, and must not lead its users elsewhere.
+// lay puts resources that were rendered anew into a set, and names the keys in which it differs from before. All old ones go first: a name
+// may move from one service to another. A record of the platform stands back where a service holds the name: that is a problem, told to
+// the service, and must not lead its users elsewhere.
 func (l *loop) lay(desired resource.Set, next map[schema.ServiceID][]resource.Resource) map[resource.Key]bool {
 	touched := map[resource.Key]bool{}
-	for id := range next {
+	for id, resources := range next {
 		for _, key := range l.byService[id] {
-			if desired[key].Service == id {
-				delete(desired, key)
+			for len(resources) > 0 && resources[0].Key.Compare(key) < 0 { // both are in the order of their keys
+				resources = resources[1:]
 			}
-			touched[key] = true
+			if still := len(resources) > 0 && resources[0].Key == key; !still && desired[key].Service == id {
+				delete(desired, key)
+				touched[key] = true
+			}
 		}
 	}
 	for _, id := range sortedKeys(next) {
 		for _, res := range next[id] {
-			touched[res.Key] = true
-			if other, taken := desired[res.Key]; !taken || id != "" || other.Service == "" {
-				desired[res.Key] = res
+			other, taken := desired[res.Key]
+			if taken && id == "" && other.Service != "" {
+				continue
+			}
+			desired[res.Key] = res
+			if !taken || !other.Same(res) {
+				touched[res.Key] = true
 			}
 		}
 	}

@@ -109,6 +109,11 @@ type Resource struct {
 // Equal tells whether two resources with the same key ask for the same.
 func (r Resource) Equal(other Resource) bool { return bytes.Equal(r.Spec, other.Spec) }
 
+// Same tells whether two resources are alike in all that a step may tell of them; where they are declared counts too.
+func (r Resource) Same(other Resource) bool {
+	return r.Key == other.Key && r.Service == other.Service && r.Origin == other.Origin && r.Adopt == other.Adopt && r.Equal(other) && slices.Equal(r.Needs, other.Needs)
+}
+
 // Set is the desired resources by key.
 type Set map[Key]Resource
 
