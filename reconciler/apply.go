@@ -26,7 +26,7 @@ func (l *loop) startCalls(ctx context.Context, now time.Time) error {
 	}
 	for _, scope := range sortedKeys(ready) {
 		z := l.zones[scope]
-		if z == nil || z.snapshot == nil || l.calling(scope) {
+		if z == nil || z.snapshot == nil || l.calling(scope) || l.gathers(scope, ready[scope], now) {
 			continue
 		}
 		batch := l.Provider.Pack(ready[scope])[0]
@@ -52,6 +52,7 @@ func (l *loop) start(ctx context.Context, batch plan.Batch, now time.Time) error
 		return fmt.Errorf("journal intent: %w", err)
 	}
 	l.flights[intent.ID] = flight{intent: intent, started: now}
+	l.zones[batch.Scope].gather = time.Time{}
 	l.stale = true
 	for _, s := range batch.Steps {
 		l.status[s.Key] = Status{State: Applying}

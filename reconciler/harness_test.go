@@ -255,6 +255,8 @@ type proxies struct {
 	releases map[schema.FleetID]xds.Release
 	have     map[schema.FleetID]xds.Release
 	acking   bool
+	slow     map[schema.ServiceID]bool // that they have not taken yet
+	nodes    []xds.Node
 	refusals []xds.Refusal
 	history  []xds.Release
 }
@@ -290,11 +292,34 @@ func (p *proxies) poke() {
 func (p *proxies) Acknowledged(f schema.FleetID, s schema.ServiceID) (string, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.slow[s] {
+		return "", false
+	}
 	return p.have[f].Services[s].Version, true
 }
 
 func (p *proxies) Changes() <-chan struct{} { return p.changes }
-func (p *proxies) Nodes() []xds.Node        { return nil }
+
+func (p *proxies) Nodes() []xds.Node {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.nodes
+}
+
+// slowTo has a proxy that does not take a service before it is told to.
+func (p *proxies) slowTo(id schema.ServiceID, n xds.Node) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.slow, p.nodes = map[schema.ServiceID]bool{id: true}, []xds.Node{n}
+}
+
+// takes has the proxies take a service that they were slow to.
+func (p *proxies) takes(id schema.ServiceID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.slow, id)
+	p.poke()
+}
 
 func (p *proxies) Refusals() []xds.Refusal {
 	p.mu.Lock()
