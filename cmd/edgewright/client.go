@@ -17,6 +17,7 @@ import (
 
 	"github.com/edgewright/edgewright/reconciler"
 	"github.com/edgewright/edgewright/reconciler/web"
+	"github.com/edgewright/edgewright/schema/load"
 )
 
 // client speaks to a running daemon, which it finds by the state folder.
@@ -87,18 +88,32 @@ func statusOf(ctx context.Context, state string) (s web.Status, err error) {
 
 // call asks the daemon and decodes its answer. A 409 is a refusal by a rule or guard.
 func (c *client) call(ctx context.Context, method, path string, body, answer any) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
 	data, err := json.Marshal(body)
 	if err != nil {
 		return err
 	}
-	req, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(data))
+	return c.send(ctx, method, path, "application/json", data, answer)
+}
+
+// plan asks the daemon for the plan of declarations.
+func (c *client) plan(ctx context.Context, files []load.File) (p reconciler.Previewed, err error) {
+	var body bytes.Buffer
+	if err := web.Archive(&body, files); err != nil {
+		return p, err
+	}
+	err = c.send(ctx, http.MethodPost, "/api/v1/plan", "application/x-tar", body.Bytes(), &p)
+	return p, err
+}
+
+func (c *client) send(ctx context.Context, method, path, form string, body []byte, answer any) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
 	req.Header.Set("Authorization", "Bearer "+c.token)
-	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Content-Type", form)
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return fmt.Errorf("ask daemon: %w; is it running?", err)

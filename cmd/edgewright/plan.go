@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -31,8 +30,8 @@ func planCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			var plan reconciler.Previewed
-			if err := daemon.call(cmd.Context(), http.MethodPost, "/api/v1/plan", reconciler.Preview{Files: files}, &plan); err != nil {
+			plan, err := daemon.plan(cmd.Context(), files)
+			if err != nil {
 				return err
 			}
 			if err := keepPlan(out, plan); err != nil {

@@ -51,11 +51,11 @@ func same(a, b string) bool {
 func (s *server) apiStatus(w http.ResponseWriter, _ *http.Request) { answer(w, s.status()) }
 
 func (s *server) apiPlan(w http.ResponseWriter, r *http.Request) {
-	var q reconciler.Preview
-	if !read(w, r, maxPlan, &q) {
+	files, ok := readArchive(w, r, maxPlan)
+	if !ok {
 		return
 	}
-	p, err := s.Loop.Preview(r.Context(), q)
+	p, err := s.Loop.Preview(r.Context(), reconciler.Preview{Files: files})
 	if err != nil {
 		s.refuse(w, err)
 		return

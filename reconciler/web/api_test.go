@@ -11,6 +11,7 @@ import (
 
 	"github.com/edgewright/edgewright/reconciler"
 	"github.com/edgewright/edgewright/reconciler/secret"
+	"github.com/edgewright/edgewright/schema/load"
 )
 
 const bearer = "Bearer " + token
@@ -40,7 +41,7 @@ func TestAPIAnswers(t *testing.T) {
 		{"no JSON", "POST", "/api/v1/apply", bearer, `hello`, 400, "not understood"},
 		{"two values", "POST", "/api/v1/apply", bearer, `{"digest":"abc123"} {}`, 400, "more than one"},
 		{"large apply", "POST", "/api/v1/apply", bearer, `{"digest":"` + strings.Repeat("a", maxPlan) + `"}`, 413, "larger than"},
-		{"large plan", "POST", "/api/v1/plan", bearer, `{"Files":[{"path":"` + strings.Repeat("a", maxPlan) + `"}]}`, 413, "larger than"},
+		{"large plan", "POST", "/api/v1/plan", bearer, archive(t, load.File{Path: "a.cue", Data: make([]byte, maxPlan)}), 413, "larger than"},
 		{"history without token", "GET", "/api/v1/history?name=jira.acme.example&limit=7", "", "", 401, "token"},
 		{"history", "GET", "/api/v1/history?name=jira.acme.example&limit=7", bearer, "", 200, `"who":"ann"`},
 		{"history of nothing", "GET", "/api/v1/history?name=x&limit=7", bearer, "", 200, `[]`},
@@ -48,7 +49,7 @@ func TestAPIAnswers(t *testing.T) {
 		{"endless history", "GET", "/api/v1/history?name=x&limit=1000000", bearer, "", 400, "from 1 to 1000"},
 		{"audit without token", "GET", "/api/v1/audit/verify", "", "", 401, "token"},
 		{"audit", "GET", "/api/v1/audit/verify", bearer, "", 200, `{}`},
-		{"plan", "POST", "/api/v1/plan", bearer, `{"Files":[{"path":"a.cue","data":"aGk="}]}`, 200, `"digest":"d1"`},
+		{"plan", "POST", "/api/v1/plan", bearer, archive(t, load.File{Path: "a.cue", Data: []byte("hi")}), 200, `"digest":"d1"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld(t)
@@ -63,9 +64,40 @@ func TestAPIAnswers(t *testing.T) {
 	}
 }
 
+// archive is what the command line sends for declarations.
+func archive(t *testing.T, files ...load.File) string {
+	t.Helper()
+	var b strings.Builder
+	if err := Archive(&b, files); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+// TestArchive: declarations arrive as they were sent, those that could not be read with the reason; one that is too large arrives as one
+// that is too large; what is no archive is refused.
+func TestArchive(t *testing.T) {
+	sent := []load.File{{Path: "services/a/a.cue", Data: []byte("package services\n")}, {Path: "platform/empty.cue", Data: []byte{}},
+		{Path: "services/a/b.yaml", Data: []byte{}, Unfit: "its name ends in .yaml"}, {Path: "services/a/large.cue", Data: make([]byte, load.MaxBytes+1)}}
+	got, err := unpack(strings.NewReader(archive(t, sent...)))
+	if diff := cmp.Diff(sent, got); diff != "" || err != nil {
+		t.Error(diff, err)
+	}
+	got, err = unpack(strings.NewReader(archive(t, load.File{Path: "./x.cue", Data: make([]byte, load.MaxBytes+4000)}, load.File{Path: "y.cue", Data: []byte("y")})))
+	if err != nil || len(got) != 2 || got[0].Path != "x.cue" || len(got[0].Data) != load.MaxBytes+1 || string(got[1].Data) != "y" {
+		t.Error(len(got), err)
+	}
+	whole := archive(t, sent[0])
+	for _, bad := range []string{"{}", whole[:520], strings.Repeat("x", 600)} {
+		if got, err := unpack(strings.NewReader(bad)); err == nil {
+			t.Errorf("%.20q is an archive of %v", bad, got)
+		}
+	}
+}
+
 func TestAPIHandsOn(t *testing.T) {
 	w := newWorld(t)
-	w.ask("POST", "/api/v1/plan", `{"Files":[{"path":"a.cue","data":"aGk="}]}`, "Authorization", bearer)
+	w.ask("POST", "/api/v1/plan", archive(t, load.File{Path: "a.cue", Data: []byte("hi")}), "Authorization", bearer)
 	if f := w.loop.preview.Files; len(f) != 1 || f[0].Path != "a.cue" || string(f[0].Data) != "hi" {
 		t.Errorf("planned %v", f)
 	}
