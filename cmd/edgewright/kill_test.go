@@ -12,7 +12,6 @@ import (
 
 	"github.com/edgewright/edgewright/fixtures/demo"
 	"github.com/edgewright/edgewright/fixtures/load"
-	proxy "github.com/edgewright/edgewright/fixtures/wire"
 	"github.com/edgewright/edgewright/fixtures/world"
 	"github.com/edgewright/edgewright/reconciler"
 	"github.com/edgewright/edgewright/reconciler/state/sqlite"
@@ -92,12 +91,7 @@ func startKilled(t *testing.T) *killed {
 			t.Error(err)
 		}
 	})
-	k.Wire.Slow(func(c *proxy.Call) time.Duration {
-		if c.Write {
-			return 40 * time.Millisecond
-		}
-		return 5 * time.Millisecond
-	})
+	k.slow(40 * time.Millisecond)
 	k.born = time.Now()
 	if k.clone, err = k.Clone(t.Context(), "clone"); err != nil {
 		t.Fatal(err)
