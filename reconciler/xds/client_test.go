@@ -8,25 +8,42 @@ import (
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"google.golang.org/genproto/googleapis/rpc/status"
-	"google.golang.org/grpc"
 )
 
 // client speaks the protocol and no more.
 type client struct {
 	t      *testing.T
-	stream discoveryv3.AggregatedDiscoveryService_DeltaAggregatedResourcesClient
+	stream talk
 	got    chan *discoveryv3.DeltaDiscoveryResponse
 	end    chan error
 	close  context.CancelFunc
 }
 
-func connect(t *testing.T, conn *grpc.ClientConn) *client {
+func connect(t *testing.T, conn *testConn) *client {
+	t.Helper()
+	return connectAgain(t, conn, &wholes{types: map[string]*whole{}})
+}
+
+// connectAgain opens a stream of a proxy that may have been here before.
+func connectAgain(t *testing.T, conn *testConn, memory *wholes) *client {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	stream, err := discoveryv3.NewAggregatedDiscoveryServiceClient(conn).DeltaAggregatedResources(ctx)
+	of := discoveryv3.NewAggregatedDiscoveryServiceClient(conn)
+	if conn.form == sotw {
+		stream, err := of.StreamAggregatedResources(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return newClient(t, newSotwTalk(stream, memory), cancel)
+	}
+	stream, err := of.DeltaAggregatedResources(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return newClient(t, stream, cancel)
+}
+
+func newClient(t *testing.T, stream talk, cancel context.CancelFunc) *client {
 	c := &client{t: t, stream: stream, got: make(chan *discoveryv3.DeltaDiscoveryResponse, 100), end: make(chan error, 1), close: cancel}
 	t.Cleanup(cancel)
 	go func() {

@@ -14,8 +14,10 @@ import (
 
 func regex(r string) *matcherv3.RegexMatcher { return &matcherv3.RegexMatcher{Regex: r} }
 
-func TestConverge(t *testing.T) {
-	s, conn := newTestServer(t)
+func TestConverge(t *testing.T) { speaking(t, testConverge) }
+
+func testConverge(t *testing.T, speaks form) {
+	s, conn := newServerFor(t, speaks)
 	a, b := declared(t, "a", 1, "a.test"), declared(t, "b", 2, "b.test", "*.b.test")
 	s.Publish(release(a, b))
 	m := newModel(t, conn, "one")
@@ -38,8 +40,10 @@ func TestConverge(t *testing.T) {
 	m.sound()
 }
 
-func TestRemovedLingersThenGoes(t *testing.T) {
-	s, conn := newTestServer(t)
+func TestRemovedLingersThenGoes(t *testing.T) { speaking(t, testRemovedLingersThenGoes) }
+
+func testRemovedLingersThenGoes(t *testing.T, speaks form) {
+	s, conn := newServerFor(t, speaks)
 	a, b := declared(t, "a", 1, "a.test"), declared(t, "b", 2, "b.test")
 	s.Publish(release(a, b))
 	m := newModel(t, conn, "one")
@@ -62,8 +66,10 @@ func TestRemovedLingersThenGoes(t *testing.T) {
 	m.sound()
 }
 
-func TestReconnect(t *testing.T) {
-	s, conn := newTestServer(t)
+func TestReconnect(t *testing.T) { speaking(t, testReconnect) }
+
+func testReconnect(t *testing.T, speaks form) {
+	s, conn := newServerFor(t, speaks)
 	a, b := declared(t, "a", 1, "a.test"), declared(t, "b", 2, "b.test")
 	s.Publish(release(a, b))
 	m := newModel(t, conn, "one")
@@ -75,9 +81,10 @@ func TestReconnect(t *testing.T) {
 	}
 
 	// Another server that is published the same has nothing to say: versions are of the content.
-	s, conn = newTestServer(t)
+	first, firstConn := s, conn
+	s, conn = newServerFor(t, speaks)
 	s.Publish(release(a, b))
-	c := connect(t, conn)
+	c := connectAgain(t, conn, m.memory)
 	for n, url := range []string{clusterType, listenerType, scopeType, routeType} {
 		r := requestFrom(m, url)
 		if n == 0 {
@@ -89,8 +96,11 @@ func TestReconnect(t *testing.T) {
 	eventually(t, "acknowledged without a word", func() bool { return acknowledgedAs(s, a)() && acknowledgedAs(s, b)() })
 	c.close()
 
-	// What changed meanwhile is switched as ever; what is no longer wanted goes last.
-	s, conn = newTestServer(t)
+	// What changed meanwhile is switched as ever; what is no longer wanted goes last. A proxy that speaks state of the world does
+	// not tell what it has, so that only the server knows that it was connected to.
+	if s, conn = newServerFor(t, speaks); speaks == sotw {
+		s, conn = first, firstConn
+	}
 	a2 := declared(t, "a", 3, "a.test")
 	s.Publish(release(a2))
 	m.start(t, conn, "one")
@@ -102,8 +112,27 @@ func TestReconnect(t *testing.T) {
 	m.sound()
 }
 
-func TestLayoutChanges(t *testing.T) {
-	s, conn := newTestServer(t)
+// TestReconnectElsewhere has a proxy of the state of the world come to a server that does not know what it has: it is served all anew.
+func TestReconnectElsewhere(t *testing.T) {
+	s, conn := newServerFor(t, sotw)
+	a, b := declared(t, "a", 1, "a.test"), declared(t, "b", 2, "b.test")
+	s.Publish(release(a, b))
+	m := newModel(t, conn, "one")
+	eventually(t, "both acknowledged", func() bool { return acknowledgedAs(s, a)() && acknowledgedAs(s, b)() })
+	m.close()
+	s, conn = newServerFor(t, sotw)
+	a2 := declared(t, "a", 3, "a.test")
+	s.Publish(release(a2))
+	m.blind = true
+	m.start(t, conn, "one")
+	eventually(t, "the change acknowledged", acknowledgedAs(s, a2))
+	eventually(t, "the old clusters gone", func() bool { return cmp.Equal(m.clusters(), []string{a2.Unit.Clusters[0].Name}) })
+}
+
+func TestLayoutChanges(t *testing.T) { speaking(t, testLayoutChanges) }
+
+func testLayoutChanges(t *testing.T, speaks form) {
+	s, conn := newServerFor(t, speaks)
 	a, b := declared(t, "a", 1, "a.test"), declared(t, "b", 2, "b.test")
 	s.Publish(release(a, b))
 	m := newModel(t, conn, "one")
@@ -124,13 +153,15 @@ func TestLayoutChanges(t *testing.T) {
 // what is published, but for what they refuse.
 func TestStorm(t *testing.T) {
 	for seed := range uint64(6) {
-		t.Run(fmt.Sprint(seed), func(t *testing.T) { storm(t, rand.New(rand.NewPCG(seed, 1)), false) })
-		t.Run(fmt.Sprint(seed, "broken"), func(t *testing.T) { storm(t, rand.New(rand.NewPCG(seed, 1)), true) })
+		speaking(t, func(t *testing.T, speaks form) {
+			t.Run(fmt.Sprint(seed), func(t *testing.T) { storm(t, speaks, rand.New(rand.NewPCG(seed, 1)), false) })
+			t.Run(fmt.Sprint(seed, "broken"), func(t *testing.T) { storm(t, speaks, rand.New(rand.NewPCG(seed, 1)), true) })
+		})
 	}
 }
 
-func storm(t *testing.T, r *rand.Rand, broken bool) {
-	s, conn := newTestServer(t)
+func storm(t *testing.T, speaks form, r *rand.Rand, broken bool) {
+	s, conn := newServerFor(t, speaks)
 	models := []*model{}
 	stays := map[string]bool{}
 	for n := range 40 {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"path"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -49,15 +50,16 @@ func controlAt(t *testing.T, l net.Listener, options ...grpc.ServerOption) (*Ser
 	return s, g
 }
 
-// realProxy runs an Envoy, and returns the address where it will take requests.
-func realProxy(t *testing.T, id string, port int) string {
+// proxyNamed runs an Envoy that is told to speak like this, and returns the address where it will take requests.
+func proxyNamed(t *testing.T, c envoy.Config, id string, port int) string {
 	t.Helper()
 	free := localListener(t)
 	at := free.Addr().String()
 	if err := free.Close(); err != nil {
 		t.Fatal(err)
 	}
-	envoy.Run(t, envoy.Config{Node: id, Fleet: "edge", XDS: fmt.Sprintf("127.0.0.1:%d", port), Listen: map[string]string{"public": at}})
+	c.Node, c.Fleet, c.XDS, c.Listen = id, "edge", fmt.Sprintf("127.0.0.1:%d", port), map[string]string{"public": at}
+	envoy.Run(t, c)
 	return at
 }
 
@@ -125,10 +127,21 @@ func load(t *testing.T, proxies []string, hosts []string) (stop func() (int64, [
 	}
 }
 
+// bootstraps runs a test with proxies that ask for their configuration in each way that there is.
+func bootstraps(t *testing.T, test func(*testing.T, envoy.Config)) {
+	for name, c := range map[string]envoy.Config{
+		"incremental": {}, "whole": {Whole: true}, "incremental, apart": {Apart: true}, "whole, apart": {Whole: true, Apart: true},
+	} {
+		t.Run(name, func(t *testing.T) { test(t, c) })
+	}
+}
+
 // TestInvariant6NoRequestFails renames clusters, moves a host name between services and renames a service, under load.
-func TestInvariant6NoRequestFails(t *testing.T) {
+func TestInvariant6NoRequestFails(t *testing.T) { bootstraps(t, noRequestFails) }
+
+func noRequestFails(t *testing.T, like envoy.Config) {
 	s, port := control(t)
-	proxies := []string{realProxy(t, "one", port), realProxy(t, "two", port)} // they connect before the first release
+	proxies := []string{proxyNamed(t, like, "one", port), proxyNamed(t, like, "two", port)} // they connect before the first release
 	backends := []netip.AddrPort{backend(t, "blue"), backend(t, "green")}
 	hosts := []string{"a.test", "b.test", "c.test", "moves.test", "x.wild.test"}
 	publish := func(round int) Release {
@@ -197,9 +210,11 @@ func unmade(t *testing.T, s Service) Service {
 
 // TestInvariant7RefusedAlone has real proxies refuse a route and a cluster of two services, whose neighbours in the same bucket
 // converge, while the culprits stay as they were: also on a proxy that starts later.
-func TestInvariant7RefusedAlone(t *testing.T) {
+func TestInvariant7RefusedAlone(t *testing.T) { bootstraps(t, refusedAlone) }
+
+func refusedAlone(t *testing.T, like envoy.Config) {
 	s, port := control(t)
-	proxies := []string{realProxy(t, "one", port), realProxy(t, "two", port)}
+	proxies := []string{proxyNamed(t, like, "one", port), proxyNamed(t, like, "two", port)}
 	blue, green := backend(t, "blue"), backend(t, "green")
 	hosts := neighbours(t, 6)
 	var before, after []Service
@@ -221,7 +236,7 @@ func TestInvariant7RefusedAlone(t *testing.T) {
 		}
 		eventually(t, "acknowledged", acknowledgedAs(s, one))
 	}
-	proxies = append(proxies, realProxy(t, "three", port))
+	proxies = append(proxies, proxyNamed(t, like, "three", port))
 	c := &http.Client{Timeout: 5 * time.Second}
 	for _, at := range proxies {
 		for n, h := range hosts {
@@ -246,6 +261,18 @@ func TestInvariant7RefusedAlone(t *testing.T) {
 	}
 }
 
+// methods are the streams that such a proxy opens.
+func methods(like envoy.Config) []string {
+	form := "Delta"
+	if like.Whole {
+		form = "Stream"
+	}
+	if like.Apart {
+		return []string{form + "Listeners", form + "Clusters", form + "AggregatedResources"} // scopes and routes: as our listeners say
+	}
+	return []string{form + "AggregatedResources"}
+}
+
 // counted counts what a server sends.
 type counted struct {
 	grpc.ServerStream
@@ -259,13 +286,15 @@ func (c counted) SendMsg(m any) error {
 
 // TestInvariant10RestartSendsNothing has a real proxy connect again to a server that was started anew: it is sent nothing, counts
 // as served, and the next change reaches it, without a failed request at any time.
-func TestInvariant10RestartSendsNothing(t *testing.T) {
+func TestInvariant10RestartSendsNothing(t *testing.T) { bootstraps(t, restartSendsNothing) }
+
+func restartSendsNothing(t *testing.T, like envoy.Config) {
 	l := localListener(t)
 	s, g := controlAt(t, l)
 	blue, green := backend(t, "blue"), backend(t, "green")
 	a, b := declaredAt(t, "a", blue, "a.test"), declaredAt(t, "b", blue, "*.b.test")
 	s.Publish(release(a, b))
-	proxy := realProxy(t, "one", l.Addr().(*net.TCPAddr).Port)
+	proxy := proxyNamed(t, like, "one", l.Addr().(*net.TCPAddr).Port)
 	eventually(t, "served", func() bool { return acknowledgedAs(s, a)() && acknowledgedAs(s, b)() })
 	stop := load(t, []string{proxy}, []string{"a.test", "x.b.test"})
 	g.Stop()
@@ -275,11 +304,16 @@ func TestInvariant10RestartSendsNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	var sent atomic.Int64
-	s, _ = controlAt(t, again, grpc.StreamInterceptor(func(srv any, ss grpc.ServerStream, _ *grpc.StreamServerInfo, next grpc.StreamHandler) error {
+	var opened sync.Map
+	s, _ = controlAt(t, again, grpc.StreamInterceptor(func(srv any, ss grpc.ServerStream, of *grpc.StreamServerInfo, next grpc.StreamHandler) error {
+		opened.Store(path.Base(of.FullMethod), true)
 		return next(srv, counted{ss, &sent})
 	}))
 	s.Publish(release(a, b))
 	eventually(t, "known to be served", func() bool { return acknowledgedAs(s, a)() && acknowledgedAs(s, b)() })
+	for _, method := range methods(like) {
+		eventually(t, method+" is called", func() bool { _, ok := opened.Load(method); return ok })
+	}
 	if n := sent.Load(); n != 0 {
 		t.Errorf("%d answers were sent, want none", n)
 	}

@@ -32,6 +32,8 @@ type node struct {
 	bind  map[schema.Exposure]netip.AddrPort // nil: where the fleet says
 }
 
+func (n node) key() string { return string(n.fleet) + "\x00" + n.id }
+
 func identify(n *corev3.Node) (node, error) {
 	switch {
 	case n.GetId() == "":

@@ -5,8 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"google.golang.org/grpc"
-
 	"github.com/edgewright/edgewright/render/envoy"
 )
 
@@ -50,7 +48,7 @@ func TestManyServicesAndProxies(t *testing.T) {
 	}
 }
 
-func connectMany(t *testing.T, conn *grpc.ClientConn, count int) {
+func connectMany(t *testing.T, conn *testConn, count int) {
 	t.Helper()
 	for n := range count {
 		m := emptyModel()

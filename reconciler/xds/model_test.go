@@ -74,7 +74,12 @@ func release(services ...Service) Release {
 	return r
 }
 
-func newTestServer(t *testing.T) (*Server, *grpc.ClientConn) {
+func newTestServer(t *testing.T) (*Server, *testConn) {
+	t.Helper()
+	return newServerFor(t, delta)
+}
+
+func newServerFor(t *testing.T, speaks form) (*Server, *testConn) {
 	t.Helper()
 	s := New(slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError})), time.Now)
 	s.grace = 50 * time.Millisecond
@@ -88,7 +93,7 @@ func newTestServer(t *testing.T) (*Server, *grpc.ClientConn) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	return s, conn
+	return s, &testConn{conn, speaks}
 }
 
 // model is a proxy that keeps what it is sent, as Envoy does, and notes every breach of what a proxy must be able to rely on.
@@ -106,9 +111,10 @@ type model struct {
 	stays  map[string]bool // hosts that are in every release
 	seen   map[string]bool // hosts that are served
 	breach []string
+	memory *wholes // of a proxy that speaks state of the world
 }
 
-func newModel(t *testing.T, conn *grpc.ClientConn, id string) *model {
+func newModel(t *testing.T, conn *testConn, id string) *model {
 	t.Helper()
 	m := emptyModel()
 	m.start(t, conn, id)
@@ -118,14 +124,14 @@ func newModel(t *testing.T, conn *grpc.ClientConn, id string) *model {
 func emptyModel() *model {
 	return &model{
 		fleet: "edge", has: map[string]map[string]*discoveryv3.Resource{}, routes: map[string]*routev3.RouteConfiguration{},
-		sure: map[string]bool{},
+		sure: map[string]bool{}, memory: &wholes{types: map[string]*whole{}},
 	}
 }
 
 // start opens a stream, and tells what the proxy has.
-func (m *model) start(t *testing.T, conn *grpc.ClientConn, id string) {
+func (m *model) start(t *testing.T, conn *testConn, id string) {
 	t.Helper()
-	m.client = connect(t, conn)
+	m.client = connectAgain(t, conn, m.memory)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for n, url := range []string{clusterType, listenerType, scopeType, routeType} {

@@ -46,8 +46,10 @@ func open(t *testing.T, c *client, buckets ...string) {
 	c.ack(c.next(routeType))
 }
 
-func TestMakeBeforeBreak(t *testing.T) {
-	s, conn := newTestServer(t)
+func TestMakeBeforeBreak(t *testing.T) { speaking(t, testMakeBeforeBreak) }
+
+func testMakeBeforeBreak(t *testing.T, speaks form) {
+	s, conn := newServerFor(t, speaks)
 	a, a2 := declared(t, "a", 1, "a.test"), declared(t, "a", 2, "a.test")
 	old, next := a.Unit.Clusters[0].Name, a2.Unit.Clusters[0].Name
 	s.Publish(release(a))
@@ -77,8 +79,10 @@ func TestMakeBeforeBreak(t *testing.T) {
 	}
 }
 
-func TestHostMoves(t *testing.T) {
-	s, conn := newTestServer(t)
+func TestHostMoves(t *testing.T) { speaking(t, testHostMoves) }
+
+func testHostMoves(t *testing.T, speaks form) {
+	s, conn := newServerFor(t, speaks)
 	a, b := declared(t, "a", 1, "x.test", "a.test"), declared(t, "b", 2, "b.test")
 	s.Publish(release(a, b))
 	c := connect(t, conn)
@@ -107,8 +111,10 @@ func TestHostMoves(t *testing.T) {
 	eventually(t, "b", acknowledgedAs(s, b2))
 }
 
-func TestHeldBeforeTheFirstRelease(t *testing.T) {
-	s, conn := newTestServer(t)
+func TestHeldBeforeTheFirstRelease(t *testing.T) { speaking(t, testHeldBeforeTheFirstRelease) }
+
+func testHeldBeforeTheFirstRelease(t *testing.T, speaks form) {
+	s, conn := newServerFor(t, speaks)
 	c := connect(t, conn)
 	c.ask(&discoveryv3.DeltaDiscoveryRequest{Node: nodeNamed("one", "edge"), TypeUrl: clusterType})
 	c.silent()
@@ -144,8 +150,10 @@ func TestIdentity(t *testing.T) {
 	}
 }
 
-func TestSameNodeAgain(t *testing.T) {
-	s, conn := newTestServer(t)
+func TestSameNodeAgain(t *testing.T) { speaking(t, testSameNodeAgain) }
+
+func testSameNodeAgain(t *testing.T, speaks form) {
+	s, conn := newServerFor(t, speaks)
 	s.Publish(release())
 	older := connect(t, conn)
 	older.ask(&discoveryv3.DeltaDiscoveryRequest{Node: nodeNamed("one", "edge"), TypeUrl: clusterType})
@@ -163,17 +171,6 @@ func TestSameNodeAgain(t *testing.T) {
 	}
 	if n := s.Nodes(); len(n) != 1 {
 		t.Errorf("nodes are %+v, want one", n)
-	}
-}
-
-func TestWholeStateStreamIsTurnedAway(t *testing.T) {
-	_, conn := newTestServer(t)
-	stream, err := discoveryv3.NewAggregatedDiscoveryServiceClient(conn).StreamAggregatedResources(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := stream.Recv(); status.Code(err) != codes.Unimplemented || !strings.Contains(err.Error(), "DELTA_GRPC") {
-		t.Errorf("stream ended with %v", err)
 	}
 }
 

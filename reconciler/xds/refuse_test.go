@@ -13,12 +13,14 @@ func hostname(h string) schema.Hostname { return schema.Hostname(h) }
 
 func TestRefusal(t *testing.T) {
 	for _, several := range []bool{false, true} {
-		t.Run(fmt.Sprintf("several changed %v", several), func(t *testing.T) { testRefusal(t, several) })
+		speaking(t, func(t *testing.T, speaks form) {
+			t.Run(fmt.Sprintf("several changed %v", several), func(t *testing.T) { testRefusal(t, speaks, several) })
+		})
 	}
 }
 
-func testRefusal(t *testing.T, several bool) {
-	s, conn := newTestServer(t)
+func testRefusal(t *testing.T, speaks form, several bool) {
+	s, conn := newServerFor(t, speaks)
 	hosts := neighbours(t, 8)
 	made := func(port uint16) []Service {
 		var out []Service
@@ -89,8 +91,10 @@ func testRefusal(t *testing.T, several bool) {
 }
 
 // TestUnnamedCluster has a proxy refuse clusters without a word on which: one is then tried alone.
-func TestUnnamedCluster(t *testing.T) {
-	s, conn := newTestServer(t)
+func TestUnnamedCluster(t *testing.T) { speaking(t, testUnnamedCluster) }
+
+func testUnnamedCluster(t *testing.T, speaks form) {
+	s, conn := newServerFor(t, speaks)
 	a, b := declared(t, "a", 1, "a.test"), declared(t, "b", 1, "b.test")
 	s.Publish(release(a, b))
 	c := connect(t, conn)
@@ -121,8 +125,10 @@ func TestUnnamedCluster(t *testing.T) {
 }
 
 // TestRefusalAtStart has a proxy start, with nothing proven, into a release with two culprits among many.
-func TestRefusalAtStart(t *testing.T) {
-	s, conn := newTestServer(t)
+func TestRefusalAtStart(t *testing.T) { speaking(t, testRefusalAtStart) }
+
+func testRefusalAtStart(t *testing.T, speaks form) {
+	s, conn := newServerFor(t, speaks)
 	var services []Service
 	for n := range 200 {
 		one := declared(t, fmt.Sprintf("s%d", n), 1, hostname(fmt.Sprintf("h%d.test", n)))
@@ -146,8 +152,10 @@ func TestRefusalAtStart(t *testing.T) {
 }
 
 // TestRefusedTaker renames a service to one that is refused: its name stays where it was, also on a proxy that starts later.
-func TestRefusedTaker(t *testing.T) {
-	s, conn := newTestServer(t)
+func TestRefusedTaker(t *testing.T) { speaking(t, testRefusedTaker) }
+
+func testRefusedTaker(t *testing.T, speaks form) {
+	s, conn := newServerFor(t, speaks)
 	old, keep := declared(t, "old", 1, "x.test"), declared(t, "keep", 1, "keep.test", "y.test")
 	s.Publish(release(old, keep))
 	m := newModel(t, conn, "one")

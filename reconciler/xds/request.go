@@ -26,6 +26,9 @@ func (t *stream) take(r *discoveryv3.DeltaDiscoveryRequest) error {
 			t.strays[name] = true
 		}
 	}
+	if !first && wildcard(l.url) && len(r.GetResourceNamesSubscribe())+len(r.GetResourceNamesUnsubscribe()) > 0 {
+		t.askedAnew(l)
+	}
 	if l == t.routes {
 		if err := t.subscribe(r, first); err != nil {
 			return err
@@ -107,6 +110,16 @@ func (t *stream) unsubscribe(name string, b *bucket) {
 	delete(t.routes.has, name)
 	if t.frame != nil && !t.frame.holds(name) {
 		t.forget(name)
+	}
+}
+
+// askedAnew has a type answered once more: what the proxy asks for of it is not what it was.
+func (t *stream) askedAnew(l *ledger) {
+	switch l.answered = false; l {
+	case t.scopes:
+		t.scoped = nil
+	case t.listeners:
+		t.packed = nil
 	}
 }
 

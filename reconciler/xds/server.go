@@ -8,8 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -45,13 +43,18 @@ type Server struct {
 	fleets     map[schema.FleetID]*fleet
 	waiting    map[chan struct{}]bool // streams whose fleet has no release yet
 	streams    int
+	sessions   map[string]*session // by fleet and node
+
+	memory   *memory
+	patience time.Duration // that one answer may take to be sent
 }
 
 // New is a server without releases: streams are held open until there is one.
 func New(log *slog.Logger, now func() time.Time) *Server {
 	return &Server{
 		log: log, now: now, grace: 2 * time.Second, changed: make(chan struct{}, 1),
-		fleets: map[schema.FleetID]*fleet{}, waiting: map[chan struct{}]bool{},
+		fleets: map[schema.FleetID]*fleet{}, waiting: map[chan struct{}]bool{}, sessions: map[string]*session{},
+		memory: newMemory(), patience: 20 * time.Second,
 	}
 }
 
@@ -80,11 +83,6 @@ func (s *Server) Changes() <-chan struct{} { return s.changed }
 
 // Unknown counts the streams that were turned away because they named a fleet that is not there.
 func (s *Server) Unknown() uint64 { return s.unknown.Load() }
-
-// Register adds the aggregated discovery service.
-func (s *Server) Register(g *grpc.Server) {
-	discoveryv3.RegisterAggregatedDiscoveryServiceServer(g, &service{server: s})
-}
 
 func (s *Server) poke() { nudge(s.changed) }
 
@@ -140,20 +138,32 @@ func (s *Server) leave() {
 	s.streams--
 }
 
-// service is the server as gRPC calls it.
-type service struct {
-	discoveryv3.UnimplementedAggregatedDiscoveryServiceServer
-	server *Server
-}
-
-func (*service) StreamAggregatedResources(discoveryv3.AggregatedDiscoveryService_StreamAggregatedResourcesServer) error {
-	return status.Error(codes.Unimplemented, "only incremental xDS is served: set ads_config.api_type to DELTA_GRPC in the bootstrap")
-}
-
-func (s *service) DeltaAggregatedResources(g discoveryv3.AggregatedDiscoveryService_DeltaAggregatedResourcesServer) error {
-	if err := s.server.enter(); err != nil {
-		return err
+// attend hands a link to the session of its proxy. A link that carries what another does is that of a proxy that came again: the
+// session before it ends.
+func (s *Server) attend(n node, l *link, url string) *session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	key := n.key()
+	k := s.sessions[key]
+	if k != nil && k.carry(l, url) {
+		return k
 	}
-	defer s.server.leave()
-	return s.server.serve(g)
+	if k != nil {
+		k.end(again(n))
+	}
+	k = newSession(key, s.patience)
+	k.carry(l, url)
+	s.sessions[key] = k
+	go s.run(k, n)
+	return k
+}
+
+// dismiss ends a session that nothing is sent on any more.
+func (s *Server) dismiss(k *session) {
+	s.mu.Lock()
+	if s.sessions[k.key] == k {
+		delete(s.sessions, k.key)
+	}
+	s.mu.Unlock()
+	k.close()
 }

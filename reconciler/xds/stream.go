@@ -1,7 +1,6 @@
 package xds
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"strconv"
@@ -18,11 +17,11 @@ import (
 // firstRequest is how long a stream may be silent before it says who it is.
 const firstRequest = 30 * time.Second
 
-// stream is one connected proxy. All of it belongs to the goroutine that runs serve.
+// stream is one connected proxy, by however many gRPC streams. All of it belongs to the goroutine that runs its session.
 type stream struct {
 	node  node
 	log   *slog.Logger
-	send  func(*discoveryv3.DeltaDiscoveryResponse) error
+	send  func(*ledger, *discoveryv3.DeltaDiscoveryResponse) (needed bool, err error)
 	seat  *seat
 	fleet *fleet // nil until the fleet's first release
 	frame *frame
@@ -54,7 +53,7 @@ type stream struct {
 	packed  *frame              // that of the listeners sent last
 }
 
-func newStream(n node, log *slog.Logger, send func(*discoveryv3.DeltaDiscoveryResponse) error, now time.Time) *stream {
+func newStream(n node, log *slog.Logger, send func(*ledger, *discoveryv3.DeltaDiscoveryResponse) (bool, error), now time.Time) *stream {
 	type services = map[schema.ServiceID]struct{}
 	return &stream{
 		node: n, log: log, send: send,
@@ -70,10 +69,10 @@ func newStream(n node, log *slog.Logger, send func(*discoveryv3.DeltaDiscoveryRe
 	}
 }
 
-// serve runs one stream to its end.
-func (s *Server) serve(g discoveryv3.AggregatedDiscoveryService_DeltaAggregatedResourcesServer) error {
-	requests, ended := receive(g)
-	var first *discoveryv3.DeltaDiscoveryRequest
+// serve carries one gRPC stream of a proxy to its end.
+func (s *Server) serve(l *link) error {
+	requests, ended := receive(l)
+	var first message
 	select {
 	case first = <-requests:
 	case err := <-ended:
@@ -86,65 +85,63 @@ func (s *Server) serve(g discoveryv3.AggregatedDiscoveryService_DeltaAggregatedR
 		s.log.Warn("proxy turned away", "why", err)
 		return err
 	}
-	t := newStream(n, s.log.With("node", n.id, "fleet", n.fleet), g.Send, s.now())
-	defer s.end(t)
-	if err := t.take(first); err != nil {
-		return err
-	}
-	return s.run(g.Context(), t, requests, ended)
+	return s.attend(n, l, first.GetTypeUrl()).follow(l, first, requests, ended)
 }
 
-func (s *Server) run(ctx context.Context, t *stream, requests <-chan *discoveryv3.DeltaDiscoveryRequest, ended <-chan error) error {
+// run speaks to a proxy until its session is over.
+func (s *Server) run(k *session, n node) {
+	t := newStream(n, s.log.With("node", n.id, "fleet", n.fleet), k.send, s.now())
+	defer s.end(t, k)
 	s.wait(t.seat.wake)
 	var grace <-chan time.Time
 	for {
 		switch joined, others := s.join(t); {
 		case joined:
 			if err := t.flush(); err != nil {
-				return err
+				k.end(err)
+				return
 			}
 		case others != "" && grace == nil:
 			grace = time.After(s.grace)
 		}
 		select {
-		case r := <-requests:
-			if err := t.take(r); err != nil {
-				return err
+		case in := <-k.requests:
+			if err := t.hear(k, in); err != nil {
+				k.end(err)
+				return
 			}
 		case <-t.seat.wake:
 		case <-grace:
 			if joined, known := s.join(t); !joined {
-				return s.turnAway(t, known)
+				k.end(s.turnAway(t, known))
+				return
 			}
 		case <-t.seat.over:
 			t.log.Warn("stream ended: the same node came again")
-			return status.Errorf(codes.Aborted, "node %s has opened another stream", t.node.id)
-		case err := <-ended:
-			return err
-		case <-ctx.Done():
-			return ctx.Err()
+			k.end(again(t.node))
+			return
+		case <-k.over:
+			return
 		}
 	}
 }
 
-// receive reads requests until the stream ends.
-func receive(g discoveryv3.AggregatedDiscoveryService_DeltaAggregatedResourcesServer) (<-chan *discoveryv3.DeltaDiscoveryRequest, <-chan error) {
-	requests, ended := make(chan *discoveryv3.DeltaDiscoveryRequest), make(chan error, 1)
-	go func() {
-		for {
-			r, err := g.Recv()
-			if err != nil {
-				ended <- err
-				return
-			}
-			select {
-			case requests <- r:
-			case <-g.Context().Done():
-				return
-			}
-		}
-	}()
-	return requests, ended
+func again(n node) error {
+	return status.Errorf(codes.Aborted, "node %s has opened another stream", n.id)
+}
+
+// hear takes a request on the link on which it came.
+func (t *stream) hear(k *session, in incoming) error {
+	if err := in.from.check(in.message); err != nil {
+		return err
+	}
+	if !k.carry(in.from, in.GetTypeUrl()) {
+		return status.Errorf(codes.Aborted, "node %s asks for %s on two streams", t.node.id, in.GetTypeUrl())
+	}
+	if r := in.from.wire.read(k.key, in.message); r != nil {
+		return t.take(r)
+	}
+	return nil
 }
 
 // join seats the stream once its fleet has a release, and else tells which fleets have one.
@@ -173,11 +170,12 @@ func (s *Server) turnAway(t *stream, known string) error {
 	return status.Errorf(codes.NotFound, "no fleet called %q; known: %s", t.node.fleet, known)
 }
 
-func (s *Server) end(t *stream) {
+func (s *Server) end(t *stream, k *session) {
 	s.waitNoMore(t.seat.wake)
 	if t.fleet != nil {
 		t.fleet.part(t.seat)
 	}
+	s.dismiss(k)
 }
 
 // answer sends a response, and notes it as under way.
@@ -185,11 +183,15 @@ func (t *stream) answer(l *ledger, r *response) error {
 	t.nonce++
 	r.nonce = strconv.Itoa(t.nonce)
 	l.sent(r)
-	err := t.send(&discoveryv3.DeltaDiscoveryResponse{
+	needed, err := t.send(l, &discoveryv3.DeltaDiscoveryResponse{
 		TypeUrl: l.url, Nonce: r.nonce, Resources: r.added, RemovedResources: r.removed,
 	})
 	if err != nil {
 		return fmt.Errorf("send to node %s: %w", t.node.id, err)
+	}
+	if !needed {
+		l.out = nil
+		t.acknowledged(l, r)
 	}
 	return nil
 }

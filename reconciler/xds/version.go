@@ -21,6 +21,12 @@ const (
 	routeType    = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration"
 )
 
+// wildcard tells whether a type is served whole: the proxy asks for all there is.
+func wildcard(url string) bool { return url == clusterType || url == listenerType || url == scopeType }
+
+// byName tells whether a type is served by the names that the proxy asks for.
+func byName(url string) bool { return url == routeType }
+
 // version is a service as published at one time, encoded once for all streams. It is never changed.
 type version struct {
 	Service

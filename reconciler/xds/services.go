@@ -1,0 +1,83 @@
+package xds
+
+import (
+	clusterservice "github.com/envoyproxy/go-control-plane/envoy/service/cluster/v3"
+	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	listenerservice "github.com/envoyproxy/go-control-plane/envoy/service/listener/v3"
+	routeservice "github.com/envoyproxy/go-control-plane/envoy/service/route/v3"
+	"google.golang.org/grpc"
+)
+
+// The gRPC streams that a proxy may open, in both forms of the protocol.
+type (
+	deltaStream = grpc.BidiStreamingServer[discoveryv3.DeltaDiscoveryRequest, discoveryv3.DeltaDiscoveryResponse]
+	sotwStream  = grpc.BidiStreamingServer[discoveryv3.DiscoveryRequest, discoveryv3.DiscoveryResponse]
+)
+
+// Register adds the discovery services: the aggregated one, and those of a single type.
+func (s *Server) Register(g *grpc.Server) {
+	discoveryv3.RegisterAggregatedDiscoveryServiceServer(g, aggregated{server: s})
+	clusterservice.RegisterClusterDiscoveryServiceServer(g, clusters{server: s})
+	listenerservice.RegisterListenerDiscoveryServiceServer(g, listeners{server: s})
+	routeservice.RegisterRouteDiscoveryServiceServer(g, routes{server: s})
+	routeservice.RegisterScopedRoutesDiscoveryServiceServer(g, scopes{server: s})
+}
+
+func (s *Server) delta(g deltaStream, only string) error {
+	return s.admit(&link{ctx: g.Context(), only: only, wire: deltaWire{g, only}})
+}
+
+func (s *Server) sotw(g sotwStream, only string) error {
+	return s.admit(&link{ctx: g.Context(), only: only, wire: &sotwWire{
+		BidiStreamingServer: g, only: only, memory: s.memory, types: map[string]*world{},
+	}})
+}
+
+// admit serves a stream, if there are not too many.
+func (s *Server) admit(l *link) error {
+	if err := s.enter(); err != nil {
+		return err
+	}
+	defer s.leave()
+	return s.serve(l)
+}
+
+type aggregated struct {
+	discoveryv3.UnimplementedAggregatedDiscoveryServiceServer
+	server *Server
+}
+
+func (a aggregated) StreamAggregatedResources(g sotwStream) error { return a.server.sotw(g, "") }
+func (a aggregated) DeltaAggregatedResources(g deltaStream) error { return a.server.delta(g, "") }
+
+type clusters struct {
+	clusterservice.UnimplementedClusterDiscoveryServiceServer
+	server *Server
+}
+
+func (c clusters) StreamClusters(g sotwStream) error { return c.server.sotw(g, clusterType) }
+func (c clusters) DeltaClusters(g deltaStream) error { return c.server.delta(g, clusterType) }
+
+type listeners struct {
+	listenerservice.UnimplementedListenerDiscoveryServiceServer
+	server *Server
+}
+
+func (l listeners) StreamListeners(g sotwStream) error { return l.server.sotw(g, listenerType) }
+func (l listeners) DeltaListeners(g deltaStream) error { return l.server.delta(g, listenerType) }
+
+type routes struct {
+	routeservice.UnimplementedRouteDiscoveryServiceServer
+	server *Server
+}
+
+func (r routes) StreamRoutes(g sotwStream) error { return r.server.sotw(g, routeType) }
+func (r routes) DeltaRoutes(g deltaStream) error { return r.server.delta(g, routeType) }
+
+type scopes struct {
+	routeservice.UnimplementedScopedRoutesDiscoveryServiceServer
+	server *Server
+}
+
+func (c scopes) StreamScopedRoutes(g sotwStream) error { return c.server.sotw(g, scopeType) }
+func (c scopes) DeltaScopedRoutes(g deltaStream) error { return c.server.delta(g, scopeType) }

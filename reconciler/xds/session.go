@@ -1,0 +1,165 @@
+package xds
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// link is one gRPC stream of a proxy.
+type link struct {
+	ctx  context.Context
+	wire wire
+	only string // the type that it carries; empty: any
+}
+
+// session joins the streams of one proxy: one for all types, or one for each. When one ends all end, and the proxy opens them again
+// with what it has.
+type session struct {
+	key      string
+	requests chan incoming
+	over     chan struct{} // closed when it is to end
+	stuck    chan struct{} // closed when the proxy does not read what it is sent
+	gone     chan struct{} // closed when nothing is sent any more
+	patience time.Duration // that one answer may take to be sent
+
+	mu    sync.Mutex // guards what follows
+	cause error      // of the end
+	links map[*link]bool
+	types map[string]*link // that carries each type served
+}
+
+type incoming struct {
+	from *link
+	message
+}
+
+func newSession(key string, patience time.Duration) *session {
+	return &session{
+		key: key, requests: make(chan incoming), over: make(chan struct{}), stuck: make(chan struct{}), gone: make(chan struct{}),
+		patience: patience, links: map[*link]bool{}, types: map[string]*link{},
+	}
+}
+
+// carry makes a link the one that carries a type. It does not when another does, or when the session is over.
+func (k *session) carry(l *link, url string) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.cause != nil || k.types[url] != nil && k.types[url] != l {
+		return false
+	}
+	k.links[l] = true
+	if wildcard(url) || byName(url) {
+		k.types[url] = l
+	}
+	return true
+}
+
+// end ends the session; only the first cause counts.
+func (k *session) end(cause error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.cause == nil {
+		k.cause = cause
+		close(k.over)
+	}
+}
+
+func (k *session) why() error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.cause
+}
+
+// close is called when nothing is read or sent any more.
+func (k *session) close() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for l := range k.links {
+		l.wire.close(k.key)
+	}
+	close(k.gone)
+}
+
+// stall ends the session of a proxy that does not read. Whoever waits to send to it is let go by the end of its gRPC streams.
+func (k *session) stall() {
+	k.end(status.Errorf(codes.DeadlineExceeded, "the proxy has not read an answer within %v", k.patience))
+	close(k.stuck)
+}
+
+// send sends an answer on the link that carries its type.
+func (k *session) send(l *ledger, r *discoveryv3.DeltaDiscoveryResponse) (bool, error) {
+	k.mu.Lock()
+	to, cause := k.types[l.url], k.cause
+	k.mu.Unlock()
+	if cause != nil {
+		return false, cause
+	}
+	timer := time.AfterFunc(k.patience, k.stall)
+	defer timer.Stop()
+	return to.wire.send(l, r)
+}
+
+// follow hands what comes on a link to the session, until either ends.
+func (k *session) follow(l *link, first message, requests <-chan message, ended <-chan error) error {
+	next, to, from := incoming{l, first}, k.requests, (<-chan message)(nil)
+	var own error
+	for {
+		select {
+		case to <- next:
+			to, from = nil, requests
+		case next.message = <-from:
+			to, from = k.requests, nil
+		case own = <-ended:
+			ended = nil
+			k.end(status.Error(codes.Unavailable, "another stream of the same proxy has ended"))
+		case <-k.gone:
+			return either(own, k.why())
+		case <-k.stuck:
+			return k.why()
+		}
+	}
+}
+
+func either(own, other error) error {
+	if own != nil {
+		return own
+	}
+	return other
+}
+
+// receive reads requests until the stream ends.
+func receive(l *link) (<-chan message, <-chan error) {
+	requests, ended := make(chan message), make(chan error, 1)
+	go func() {
+		for {
+			r, err := l.wire.receive()
+			if err != nil {
+				ended <- err
+				return
+			}
+			select {
+			case requests <- r:
+			case <-l.ctx.Done():
+				ended <- l.ctx.Err()
+				return
+			}
+		}
+	}()
+	return requests, ended
+}
+
+// check tells whether a request may come on this link.
+func (l *link) check(m message) error {
+	switch url := m.GetTypeUrl(); {
+	case url == "":
+		return status.Error(codes.InvalidArgument, "a request on an aggregated stream has no type_url")
+	case l.only != "" && url != l.only:
+		return status.Errorf(codes.InvalidArgument, "type_url %.100q on a stream of %s", url, l.only)
+	}
+	return nil
+}

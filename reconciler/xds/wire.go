@@ -1,0 +1,57 @@
+package xds
+
+import (
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	"google.golang.org/grpc"
+)
+
+// wire carries requests and answers over one gRPC stream. What is kept of a proxy is kept in terms of differences, as incremental
+// xDS has them, whatever its streams speak.
+type wire interface {
+	// receive waits for the next request, as the proxy sent it.
+	receive() (message, error)
+
+	// read puts a request in terms of differences. It is nil when the request says nothing: it answers what is out of date.
+	read(node string, r message) *discoveryv3.DeltaDiscoveryRequest
+
+	// send sends an answer, after its ledger took note of it. It is not needed when the proxy has all of it already, or when
+	// the wire has no words for it: it counts as acknowledged then.
+	send(*ledger, *discoveryv3.DeltaDiscoveryResponse) (needed bool, err error)
+
+	// close is called once, when nothing is read or sent any more.
+	close(node string)
+}
+
+// message is a request as a proxy sends it.
+type message interface {
+	GetNode() *corev3.Node
+	GetTypeUrl() string
+}
+
+// deltaWire speaks incremental xDS.
+type deltaWire struct {
+	grpc.BidiStreamingServer[discoveryv3.DeltaDiscoveryRequest, discoveryv3.DeltaDiscoveryResponse]
+	only string // the type that the stream carries, which its requests need not say; empty: any
+}
+
+func (w deltaWire) receive() (message, error) {
+	r, err := w.Recv()
+	if err != nil {
+		return nil, err // not a nil request in a message that is not nil
+	}
+	if r.TypeUrl == "" {
+		r.TypeUrl = w.only
+	}
+	return r, nil
+}
+
+func (deltaWire) read(_ string, m message) *discoveryv3.DeltaDiscoveryRequest {
+	return m.(*discoveryv3.DeltaDiscoveryRequest)
+}
+
+func (w deltaWire) send(_ *ledger, r *discoveryv3.DeltaDiscoveryResponse) (bool, error) {
+	return true, w.Send(r)
+}
+
+func (deltaWire) close(string) {}
