@@ -2,7 +2,10 @@ package xds
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
+	"slices"
+	"strings"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	"google.golang.org/grpc/codes"
@@ -29,6 +32,7 @@ type node struct {
 	id    string
 	fleet schema.FleetID
 	envoy string
+	build string
 	bind  map[schema.Exposure]netip.AddrPort // nil: where the fleet says
 }
 
@@ -47,7 +51,7 @@ func identify(n *corev3.Node) (node, error) {
 	if err != nil {
 		return node{}, status.Error(codes.InvalidArgument, err.Error())
 	}
-	return node{id: n.GetId(), fleet: schema.FleetID(n.GetCluster()), envoy: versionOf(n), bind: bind}, nil
+	return node{id: n.GetId(), fleet: schema.FleetID(n.GetCluster()), envoy: versionOf(n), build: buildOf(n), bind: bind}, nil
 }
 
 // binds reads metadata {listen: {<exposure>: "address:port"}}.
@@ -72,4 +76,16 @@ func versionOf(n *corev3.Node) string {
 		return fmt.Sprintf("%d.%d.%d", v.GetMajorNumber(), v.GetMinorNumber(), v.GetPatch())
 	}
 	return fmt.Sprintf("%.40s", n.GetUserAgentVersion())
+}
+
+// buildOf is what a proxy says of its build, as "revision.sha abc, ssl.version BoringSSL".
+func buildOf(n *corev3.Node) string {
+	fields := n.GetUserAgentBuildVersion().GetMetadata().GetFields()
+	var out []string
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		if text := fields[name].GetStringValue(); text != "" {
+			out = append(out, name+" "+text)
+		}
+	}
+	return line(strings.Join(out, ", "))
 }

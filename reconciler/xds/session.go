@@ -20,12 +20,13 @@ type link struct {
 // session joins the streams of one proxy: one for all types, or one for each. When one ends all end, and the proxy opens them again
 // with what it has.
 type session struct {
-	key      string
-	requests chan incoming
-	over     chan struct{} // closed when it is to end
-	stuck    chan struct{} // closed when the proxy does not read what it is sent
-	gone     chan struct{} // closed when nothing is sent any more
-	patience time.Duration // that one answer may take to be sent
+	key       string
+	requests  chan incoming
+	over      chan struct{}         // closed when it is to end
+	stuck     chan struct{}         // closed when the proxy does not read what it is sent
+	gone      chan struct{}         // closed when nothing is sent any more
+	questions chan chan<- Inspected // what the proxy has
+	patience  time.Duration         // that one answer may take to be sent
 
 	mu    sync.Mutex // guards what follows
 	cause error      // of the end
@@ -41,7 +42,7 @@ type incoming struct {
 func newSession(key string, patience time.Duration) *session {
 	return &session{
 		key: key, requests: make(chan incoming), over: make(chan struct{}), stuck: make(chan struct{}), gone: make(chan struct{}),
-		patience: patience, links: map[*link]bool{}, types: map[string]*link{},
+		questions: make(chan chan<- Inspected), patience: patience, links: map[*link]bool{}, types: map[string]*link{},
 	}
 }
 

@@ -110,6 +110,8 @@ func (s *Server) run(k *session, n node) {
 				k.end(err)
 				return
 			}
+		case answer := <-k.questions:
+			answer <- t.inspect()
 		case <-t.seat.wake:
 		case <-grace:
 			if joined, known := s.join(t); !joined {

@@ -15,6 +15,7 @@ type Node struct {
 	ID           string
 	Fleet        schema.FleetID
 	Envoy        string // its version
+	Build        string // what it says of its build: revision, type, TLS library
 	Connected    time.Time
 	Published    string        // hash over the services and versions that the fleet is published
 	Acknowledged string        // the last such hash of which this node had everything; empty before
@@ -69,17 +70,29 @@ func (f *fleet) nodes(now time.Time) []Node {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var out []Node
-	for id, s := range f.seats {
-		n := Node{
-			ID: id, Fleet: f.id, Envoy: s.node.envoy, Connected: s.since, Published: f.hash(), Acknowledged: s.whole,
-			Behind: len(s.lacking), Refused: s.refused,
-		}
-		for _, at := range s.lacking {
-			n.Lag = max(n.Lag, now.Sub(at))
-		}
-		out = append(out, n)
+	for _, s := range f.seats {
+		out = append(out, f.show(s, now))
 	}
 	return out
+}
+
+// show is a seat as others see it. The caller holds the lock.
+func (f *fleet) show(s *seat, now time.Time) Node {
+	n := Node{
+		ID: s.node.id, Fleet: f.id, Envoy: s.node.envoy, Build: s.node.build, Connected: s.since, Published: f.hash(), Acknowledged: s.whole,
+		Behind: len(s.lacking), Refused: s.refused,
+	}
+	for _, at := range s.lacking {
+		n.Lag = max(n.Lag, now.Sub(at))
+	}
+	return n
+}
+
+// nodeOf is one seat as others see it.
+func (f *fleet) nodeOf(s *seat) Node {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.show(s, f.now())
 }
 
 func (f *fleet) hash() string { return hex.EncodeToString(f.digest[:6]) }

@@ -1,0 +1,192 @@
+package xds
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+
+	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+
+	"github.com/edgewright/edgewright/schema"
+)
+
+// Inspected is what a connected proxy has, as far as it was sent it or said so, beside what it would have with all that is published.
+type Inspected struct {
+	Node  Node            `json:"node"`
+	Types []InspectedType `json:"types"` // in the order in which a proxy must have them
+}
+
+// InspectedType is one type of resource of a proxy.
+type InspectedType struct {
+	URL       string              `json:"url"`
+	Version   string              `json:"version"`   // hash over what it has acknowledged; empty while an answer is under way
+	Published string              `json:"published"` // such a hash over what it would have
+	Has       int                 `json:"has"`
+	Wants     int                 `json:"wants"`
+	Differ    []InspectedResource `json:"differ"` // in order of their names
+
+	all []InspectedResource
+}
+
+// InspectedResource is one resource of a proxy. Versions are hashes of its content, empty where there is none.
+type InspectedResource struct {
+	Name  string           `json:"name"`
+	Has   string           `json:"has,omitempty"`
+	Wants string           `json:"wants,omitempty"`
+	State InspectedState   `json:"state"`
+	Why   string           `json:"why,omitempty"` // it was refused
+	Of    schema.ServiceID `json:"of,omitempty"`  // whose it is, if it is one service's
+	bytes *discoveryv3.Resource
+}
+
+// InspectedState says how a resource of a proxy stands to what is published.
+type InspectedState string
+
+const (
+	Synced  InspectedState = "synced"   // it has what is published
+	Sent    InspectedState = "sent"     // it was sent it, and has neither acknowledged nor refused it
+	Stale   InspectedState = "stale"    // it has another version, or one that is to go
+	NotSent InspectedState = "not sent" // it has none yet
+	Refused InspectedState = "refused"  // what is published was refused, by this proxy or by another of its fleet
+)
+
+// ErrNotConnected says that no proxy of that name is connected.
+var ErrNotConnected = errors.New("it is not connected")
+
+// Inspect looks at one connected proxy. It may be asked at any time, and waits for no proxy.
+func (s *Server) Inspect(ctx context.Context, fleet schema.FleetID, id string) (Inspected, error) {
+	s.mu.Lock()
+	k := s.sessions[node{id: id, fleet: fleet}.key()]
+	s.mu.Unlock()
+	if k == nil {
+		return Inspected{}, ErrNotConnected
+	}
+	answer := make(chan Inspected, 1)
+	select {
+	case k.questions <- answer:
+		return <-answer, nil
+	case <-k.gone:
+		return Inspected{}, ErrNotConnected
+	case <-ctx.Done():
+		return Inspected{}, ctx.Err()
+	}
+}
+
+// inspect compares what the proxy has with what is published.
+func (t *stream) inspect() Inspected {
+	if t.fleet == nil || t.frame == nil {
+		return Inspected{Node: Node{ID: t.node.id, Fleet: t.node.fleet, Envoy: t.node.envoy, Connected: t.seat.since}}
+	}
+	out := Inspected{Node: t.fleet.nodeOf(t.seat)}
+	clusters, routes, owners := t.fleet.wants(t.frame)
+	barred := t.fleet.verdicts()
+	for _, one := range []struct {
+		l      *ledger
+		wanted map[string]*discoveryv3.Resource
+	}{{t.clusters, clusters}, {t.routes, routes}, {t.scopes, t.frame.scopes}, {t.listeners, t.frame.listeners(t.node.bind)}} {
+		out.Types = append(out.Types, t.inspectType(one.l, one.wanted, owners, barred))
+	}
+	return out
+}
+
+func (t *stream) inspectType(l *ledger, wanted map[string]*discoveryv3.Resource, owners map[string]schema.ServiceID, barred map[schema.ServiceID]string) InspectedType {
+	out := InspectedType{URL: l.url, Has: len(l.has), Wants: len(wanted), Differ: []InspectedResource{}}
+	names := maps.Clone(l.has)
+	for name := range wanted {
+		names[name] = ""
+	}
+	flying := map[string]bool{}
+	if l.out != nil {
+		for _, r := range l.out.added {
+			flying[r.Name] = true
+		}
+	}
+	has := make([]*discoveryv3.Resource, 0, len(l.has))
+	want := make([]*discoveryv3.Resource, 0, len(wanted))
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		r := InspectedResource{Name: name, Has: l.has[name], Of: owners[name]}
+		if w := wanted[name]; w != nil {
+			r.Wants = w.Version
+			want = append(want, w)
+		}
+		if r.Has != "" {
+			has = append(has, &discoveryv3.Resource{Name: name, Version: r.Has})
+			r.bytes = t.known(l, name, r.Has, wanted[name])
+		}
+		if why, is := barred[r.Of]; is && r.Of != "" && r.Has != r.Wants {
+			r.Why = why
+		}
+		r.State = r.state(flying[name])
+		if r.State != Synced {
+			out.Differ = append(out.Differ, r)
+		}
+		out.all = append(out.all, r)
+	}
+	out.Published = contentVersion(want)
+	if l.out == nil {
+		out.Version = contentVersion(has)
+	}
+	return out
+}
+
+func (r InspectedResource) state(flying bool) InspectedState {
+	switch {
+	case flying:
+		return Sent
+	case r.Has == r.Wants:
+		return Synced
+	case r.Why != "":
+		return Refused
+	case r.Has == "":
+		return NotSent
+	}
+	return Stale
+}
+
+// wants are the clusters and route configurations that a proxy would have with all that is published, and whose the clusters are.
+func (f *fleet) wants(at *frame) (clusters, routes map[string]*discoveryv3.Resource, owners map[string]schema.ServiceID) {
+	clusters, routes, owners = map[string]*discoveryv3.Resource{}, map[string]*discoveryv3.Resource{}, map[string]schema.ServiceID{}
+	buckets := map[string]composition{}
+	f.mu.Lock()
+	for _, id := range slices.Sorted(maps.Keys(f.published)) {
+		v := f.published[id]
+		for _, c := range v.clusters {
+			clusters[c.Name], owners[c.Name] = c, id
+		}
+		for name := range v.buckets {
+			buckets[name] = append(buckets[name], member{v, true})
+		}
+	}
+	f.mu.Unlock()
+	for name, where := range at.routes {
+		routes[name] = f.route(at.layout, name, where, buckets[name])
+	}
+	return clusters, routes, owners
+}
+
+// verdicts say of each service whose published content was refused why.
+func (f *fleet) verdicts() map[schema.ServiceID]string {
+	out := map[schema.ServiceID]string{}
+	for _, r := range f.refusals() {
+		if r.Service != "" {
+			out[r.Service] = r.Why
+		}
+	}
+	return out
+}
+
+// known is the content of a resource that the proxy has, nil where it is not kept any more.
+func (t *stream) known(l *ledger, name, version string, wanted *discoveryv3.Resource) *discoveryv3.Resource {
+	if wanted != nil && wanted.Version == version {
+		return wanted
+	}
+	if l == t.routes {
+		if b := t.buckets[name]; b != nil && t.frame.holds(name) {
+			if now := t.render(name, t.compose(b)); now.Version == version {
+				return now
+			}
+		}
+	}
+	return nil
+}
