@@ -72,14 +72,14 @@ func refuse(format string, args ...any) error { return &Refused{fmt.Sprintf(form
 
 // request is a question to the loop.
 type request struct {
-	ask    any // Apply, Settle, Freeze, ResourcesQuery, ProgressQuery or previewLoaded
+	ask    any // Apply, Settle, Freeze, ResourcesQuery, ProgressQuery, ExplainQuery or previewLoaded
 	answer chan any
 }
 
 // looks tells whether a request changes nothing.
 func (q request) looks() bool {
 	switch q.ask.(type) {
-	case previewLoaded, ResourcesQuery, ProgressQuery:
+	case previewLoaded, ResourcesQuery, ProgressQuery, ExplainQuery:
 		return true
 	}
 	return false
@@ -164,6 +164,12 @@ func (l *loop) answer(ctx context.Context, q request) any {
 		return l.setFreeze(ctx, q)
 	case ResourcesQuery:
 		return l.resources(q)
+	case ExplainQuery:
+		all, err := l.explain(ctx, q)
+		if err != nil {
+			return err
+		}
+		return all
 	case previewLoaded:
 		return l.preview(q)
 	}

@@ -17,13 +17,14 @@ import (
 )
 
 func explainCommand() *cobra.Command {
-	var dir, method, exposure string
+	var dir, state, method, exposure string
 	var headers []string
-	var asJSON bool
+	var asJSON, served bool
 	cmd := &cobra.Command{
 		Use:   "explain [HOST/PATH | CODE]",
 		Short: "Say what the declarations in a folder do with a request, or what a problem means",
-		Long: "With a host name and path: what the declarations in a folder do with a request, and which line says so.\n" +
+		Long: "With a host name and path: what the declarations in a folder do with a request, and which line says so; with --served what proxies\n" +
+			"do with it now: by which commit, to which cluster and endpoints, and which proxies have it already.\n" +
 			"With a code, as it stands in brackets behind a problem: what it means, why it matters, and an example. Without either: all codes.",
 		Example: "  edgewright explain jira.acme.example/browse/EDGE-1 --method GET --header x-preview=on --dir edge-config\n  edgewright explain host/duplicate",
 		Args:    cobra.MaximumNArgs(1),
@@ -39,27 +40,20 @@ func explainCommand() *cobra.Command {
 					return listCodes(cmd.OutOrStdout(), found)
 				}
 			}
-			commit, err := loadFolder(cmd.Context(), dir)
-			if err != nil {
-				return err
+			r, err := requestOf(args[0], method, exposure, headers)
+			if served && err == nil {
+				return explainServed(cmd, state, r, headers, asJSON)
+			}
+			commit, failed := loadFolder(cmd.Context(), dir)
+			if failed != nil {
+				return failed
 			}
 			if s, is := commit.Edge.Service(schema.ServiceID(args[0])); is {
 				return fmt.Errorf("%s is a service: edgewright show %s prints it; a request has a host name, as %s", s.ID, s.ID, cmp.Or(append(s.Hosts, "")...))
 			}
 			tellProblems(cmd.ErrOrStderr(), commit.Problems)
-			r := render.Request{Method: strings.ToUpper(method), Header: map[string][]string{}, Exposure: schema.Exposure(exposure)}
-			r.Host, r.Path, _ = strings.Cut(strings.TrimPrefix(strings.TrimPrefix(args[0], "https://"), "http://"), "/")
-			r.Path, _, _ = strings.Cut("/"+r.Path, "?")
-			if r.Host == "" || r.Exposure != schema.Public && r.Exposure != schema.Internal {
-				return fmt.Errorf("explain %s: want HOST/PATH, and --exposure public or internal", args[0])
-			}
-			for _, h := range headers {
-				name, value, is := strings.Cut(h, "=")
-				if !is {
-					return fmt.Errorf("--header %s: want name=value", h)
-				}
-				name = strings.ToLower(name)
-				r.Header[name] = append(r.Header[name], value)
+			if err != nil {
+				return err
 			}
 			all := explainAll(commit.Edge, r)
 			if asJSON {
@@ -75,8 +69,30 @@ func explainCommand() *cobra.Command {
 	f.StringVar(&method, "method", "GET", "method of the request")
 	f.StringVar(&exposure, "exposure", string(schema.Public), "whose listener takes the request: public or internal")
 	f.StringArrayVar(&headers, "header", nil, "name=value of a header; may be repeated")
+	f.BoolVar(&served, "served", false, "ask the daemon what proxies are served, instead of a folder")
 	f.BoolVar(&asJSON, "json", false, "answer in JSON")
+	stateFlag(cmd, &state)
+	cmd.MarkFlagsMutuallyExclusive("served", "dir")
 	return cmd
+}
+
+// requestOf reads HOST/PATH, with or without a scheme and a query.
+func requestOf(url, method, exposure string, headers []string) (render.Request, error) {
+	r := render.Request{Method: strings.ToUpper(method), Header: map[string][]string{}, Exposure: schema.Exposure(exposure)}
+	r.Host, r.Path, _ = strings.Cut(strings.TrimPrefix(strings.TrimPrefix(url, "https://"), "http://"), "/")
+	r.Path, _, _ = strings.Cut("/"+r.Path, "?")
+	if r.Host == "" || r.Exposure != schema.Public && r.Exposure != schema.Internal {
+		return r, fmt.Errorf("explain %s: want HOST/PATH, and --exposure public or internal", url)
+	}
+	for _, h := range headers {
+		name, value, is := strings.Cut(h, "=")
+		if !is {
+			return r, fmt.Errorf("--header %s: want name=value", h)
+		}
+		name = strings.ToLower(name)
+		r.Header[name] = append(r.Header[name], value)
+	}
+	return r, nil
 }
 
 // fleetExplanation is what one fleet does with a request.
@@ -116,24 +132,28 @@ func tellExplanations(w io.Writer, r render.Request, all []fleetExplanation) err
 		return err
 	}
 	for _, x := range all {
-		fmt.Fprintf(w, "%s %s%s on fleet %s (%s)\n", r.Method, x.Host, r.Path, x.Fleet, x.Bucket)
-		if x.Service == "" {
-			fmt.Fprintln(w, "404: no service has this name at this edge")
-			continue
-		}
-		fmt.Fprintf(w, "  service %s, by host %s\n", x.Service, x.Name)
-		for _, p := range x.Passed {
-			fmt.Fprintf(w, "  not route %s: %s\n", p.Route, p.Why)
-		}
-		if x.Route == nil {
-			fmt.Fprintf(w, "404: no route of service %s matches; declared at %s\n", x.Service, x.At)
-			continue
-		}
-		tellEdits(w, "request", x.Route.Headers.Request)
-		tellEdits(w, "response", x.Route.Headers.Response)
-		fmt.Fprintf(w, "%s by route %s; declared at %s\n", action(r, x), x.Route.Name, x.At)
+		tellExplanation(w, r, x.Fleet, x.Explanation)
 	}
 	return nil
+}
+
+func tellExplanation(w io.Writer, r render.Request, fleet schema.FleetID, x render.Explanation) {
+	fmt.Fprintf(w, "%s %s%s on fleet %s (%s)\n", r.Method, x.Host, r.Path, fleet, x.Bucket)
+	if x.Service == "" {
+		fmt.Fprintln(w, "404: no service has this name at this edge")
+		return
+	}
+	fmt.Fprintf(w, "  service %s, by host %s\n", x.Service, x.Name)
+	for _, p := range x.Passed {
+		fmt.Fprintf(w, "  not route %s: %s\n", p.Route, p.Why)
+	}
+	if x.Route == nil {
+		fmt.Fprintf(w, "404: no route of service %s matches; declared at %s\n", x.Service, x.At)
+		return
+	}
+	tellEdits(w, "request", x.Route.Headers.Request)
+	tellEdits(w, "response", x.Route.Headers.Response)
+	fmt.Fprintf(w, "%s by route %s; declared at %s\n", action(r, x), x.Route.Name, x.At)
 }
 
 func tellEdits(w io.Writer, way string, e schema.HeaderEdit) {
@@ -153,7 +173,7 @@ func tellEdits(w io.Writer, way string, e schema.HeaderEdit) {
 	fmt.Fprintf(w, "  %s headers: %s\n", way, strings.Join(edits, ", "))
 }
 
-func action(r render.Request, x fleetExplanation) string {
+func action(r render.Request, x render.Explanation) string {
 	switch a := x.Route.Action.(type) {
 	case schema.Forward:
 		var to []string

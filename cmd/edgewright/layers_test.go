@@ -46,7 +46,7 @@ var layers = map[string][]string{
 	"reconciler/forge":        {"schema", "render/resource", "render/dns", "render/envoy", "reconciler/plan"},
 	"reconciler/forge/github": {"schema", "reconciler/forge", "reconciler/plan", "reconciler/secret"},
 	"reconciler":              {"schema", "schema/load", "schema/policy", "render", "render/resource", "render/envoy", "reconciler/plan", "reconciler/release", "reconciler/state", "reconciler/audit", "reconciler/forge", "reconciler/xds"},
-	"reconciler/web":          {"schema", "schema/load", "render/resource", "reconciler", "reconciler/audit", "reconciler/aws/budget", "reconciler/election", "reconciler/plan", "reconciler/secret", "reconciler/xds"},
+	"reconciler/web":          {"schema", "schema/load", "render", "render/resource", "reconciler", "reconciler/audit", "reconciler/aws/budget", "reconciler/election", "reconciler/plan", "reconciler/secret", "reconciler/xds"},
 	"cmd/edgewright":          {"*"},
 }
 

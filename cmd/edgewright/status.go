@@ -13,7 +13,7 @@ import (
 )
 
 func statusCommand() *cobra.Command {
-	var state string
+	var state, proxy string
 	var asJSON, detailed bool
 	cmd := &cobra.Command{
 		Use:   "status",
@@ -23,6 +23,9 @@ func statusCommand() *cobra.Command {
 			s, err := statusOf(cmd.Context(), state)
 			if err != nil {
 				return err
+			}
+			if proxy != "" {
+				return proxyStatus(cmd, state, proxy, s.Proxies, asJSON)
 			}
 			if asJSON {
 				err = writeJSON(cmd.OutOrStdout(), s)
@@ -36,6 +39,7 @@ func statusCommand() *cobra.Command {
 		},
 	}
 	stateFlag(cmd, &state)
+	cmd.Flags().StringVar(&proxy, "proxy", "", "show what this proxy has, by type, beside what it would have")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "answer in JSON")
 	cmd.Flags().BoolVar(&detailed, "detailed-exitcode", false, "exit with 2 when something is not as declared")
 	return cmd

@@ -117,15 +117,16 @@ func wire(ctx context.Context, s settings, log *slog.Logger) (d *daemon, err err
 	})
 	d.grpc = xds.NewGRPC(leadersOnly(d.election))
 	proxies.Register(d.grpc)
-	return d, d.wireWeb(proxies, registry, notices)
+	own, err := d.token()
+	if err != nil {
+		return d, err
+	}
+	proxies.RegisterStatus(d.grpc, own.Is)
+	return d, d.wireWeb(proxies, own, registry, notices)
 }
 
 // wireWeb makes pages, API, webhook and metrics.
-func (d *daemon) wireWeb(proxies *xds.Server, registry *prometheus.Registry, notices *web.Notices) error {
-	token, err := d.token()
-	if err != nil {
-		return err
-	}
+func (d *daemon) wireWeb(proxies *xds.Server, token secret.Value, registry *prometheus.Registry, notices *web.Notices) error {
 	deliveries := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "edgewright_webhook_deliveries_total",
 		Help: "Webhook deliveries, by what became of them."}, []string{"outcome"})
 	registry.MustRegister(deliveries, web.Collector(d.reconciler, proxies, d.election.Standing), collectors.NewGoCollector(),

@@ -4,6 +4,8 @@
 package secret
 
 import (
+	"crypto/sha256"
+	"crypto/subtle"
 	"fmt"
 	"io"
 	"log/slog"
@@ -29,6 +31,12 @@ func (v Value) Reveal() string {
 		return ""
 	}
 	return v.reveal()
+}
+
+// Is tells whether a text is the secret, in a time that tells nothing of either, not even the length. An empty secret is no text's.
+func (v Value) Is(text string) bool {
+	x, y := sha256.Sum256([]byte(text)), sha256.Sum256([]byte(v.Reveal()))
+	return subtle.ConstantTimeCompare(x[:], y[:]) == 1 && !v.Empty()
 }
 
 // Empty tells whether there is no secret.

@@ -60,3 +60,14 @@ func TestReveal(t *testing.T) {
 		t.Error("emptiness is told wrongly")
 	}
 }
+
+func TestIs(t *testing.T) {
+	for _, c := range []struct {
+		secret, shown string
+		want          bool
+	}{{text, text, true}, {text, "hunter2", false}, {text, "", false}, {"", "", false}} {
+		if got := New(c.secret).Is(c.shown); got != c.want {
+			t.Errorf("%q shown for %q: %v", c.shown, c.secret, got)
+		}
+	}
+}

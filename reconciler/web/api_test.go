@@ -49,6 +49,11 @@ func TestAPIAnswers(t *testing.T) {
 		{"endless history", "GET", "/api/v1/history?name=x&limit=1000000", bearer, "", 400, "from 1 to 1000"},
 		{"audit without token", "GET", "/api/v1/audit/verify", "", "", 401, "token"},
 		{"audit", "GET", "/api/v1/audit/verify", bearer, "", 200, `{}`},
+		{"proxy", "GET", "/api/v1/proxies/edge/envoy-1", bearer, "", 200, `"name":"c/wiki/`},
+		{"proxy that is not there", "GET", "/api/v1/proxies/edge/envoy-2", bearer, "", 404, "it is not connected"},
+		{"proxy without token", "GET", "/api/v1/proxies/edge/envoy-1", "", "", 401, "token"},
+		{"explain", "GET", "/api/v1/explain?host=wiki.example.com&path=/&method=GET&exposure=public", bearer, "", 200, `"proxies":[{"node":"envoy-1","has":true}]`},
+		{"explain with a header that is none", "GET", "/api/v1/explain?host=a&header=b", bearer, "", 400, "want name=value"},
 		{"plan", "POST", "/api/v1/plan", bearer, archive(t, load.File{Path: "a.cue", Data: []byte("hi")}), 200, `"digest":"d1"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"html/template"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/edgewright/edgewright/reconciler"
@@ -31,6 +32,7 @@ type page struct {
 	Service    reconciler.ServiceView
 	Touching   []reconciler.StepView // steps of the service
 	RefusedBy  []xds.Refusal         // content of the service
+	Proxy      xds.Inspected
 	Pull       reconciler.PullView
 	PullMerged bool
 	Comment    template.HTML
@@ -46,8 +48,8 @@ type templates map[string]*template.Template
 
 func parseTemplates() templates {
 	out := templates{}
-	for _, name := range []string{"status", "service", "pull", "resources", "outcome"} {
-		t := template.New(name).Funcs(template.FuncMap{"rough": rough, "short": short, "first": first, "beyond": beyond})
+	for _, name := range []string{"status", "service", "pull", "resources", "proxy", "outcome"} {
+		t := template.New(name).Funcs(template.FuncMap{"rough": rough, "short": short, "kind": kind, "first": first, "beyond": beyond})
 		out[name] = template.Must(t.ParseFS(files, "templates/layout.html", "templates/steps.html", "templates/"+name+".html")) // they are part of the program
 	}
 	return out
@@ -183,3 +185,6 @@ func first(n int, steps []reconciler.StepView) []reconciler.StepView {
 }
 
 func beyond(n int, steps []reconciler.StepView) int { return max(0, len(steps)-n) }
+
+// kind is the name of a type of resource, without the package that it is from.
+func kind(url string) string { return url[strings.LastIndexByte(url, '.')+1:] }

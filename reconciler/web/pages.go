@@ -23,6 +23,7 @@ func (s *server) pages(mux *http.ServeMux) {
 	mux.HandleFunc("GET /services/{id}", s.service)
 	mux.HandleFunc("GET /pulls/{number}", s.pull)
 	mux.HandleFunc("GET /resources", s.resources)
+	mux.HandleFunc("GET /proxies/{fleet}/{node}", s.proxy)
 	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
 		s.outcome(w, r, http.StatusNotFound, "not found", "There is no such page.")
 	})

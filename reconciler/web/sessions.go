@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/edgewright/edgewright/reconciler/secret"
 )
 
 const (
@@ -73,7 +75,7 @@ func (s *sessions) of(r *http.Request) (session, bool) {
 
 // guards tells whether a form came from a page of this session.
 func (one session) guards(shown string) bool {
-	return same(shown, one.csrf)
+	return secret.New(one.csrf).Is(shown)
 }
 
 func random() string {

@@ -21,6 +21,7 @@ import (
 	"github.com/edgewright/edgewright/reconciler/election"
 	"github.com/edgewright/edgewright/reconciler/secret"
 	"github.com/edgewright/edgewright/reconciler/xds"
+	"github.com/edgewright/edgewright/schema"
 )
 
 // Loop is the reconciler, as far as it is shown and asked.
@@ -31,6 +32,7 @@ type Loop interface {
 	Settle(context.Context, reconciler.Settle) (reconciler.Settled, error)
 	Freeze(context.Context, reconciler.Freeze) error
 	Resources(context.Context, reconciler.ResourcesQuery) (reconciler.Resources, error)
+	Explain(context.Context, reconciler.ExplainQuery) ([]reconciler.Explained, error)
 	Preview(context.Context, reconciler.Preview) (reconciler.Previewed, error)
 	History(ctx context.Context, name string, limit int) ([]audit.Entry, error)
 	VerifyAudit(context.Context) error
@@ -40,6 +42,8 @@ type Loop interface {
 type Proxies interface {
 	Nodes() []xds.Node
 	Refusals() []xds.Refusal
+	Versions(schema.FleetID, schema.ServiceID) map[string]string
+	Inspect(ctx context.Context, fleet schema.FleetID, node string) (xds.Inspected, error)
 }
 
 // Config is what the pages need.
@@ -79,6 +83,8 @@ func New(c Config) http.Handler {
 	mux.HandleFunc("POST /api/v1/settle", s.token(s.leaders(s.apiSettle)))
 	mux.HandleFunc("POST /api/v1/freeze", s.token(s.leaders(s.apiFreeze)))
 	mux.HandleFunc("GET /api/v1/resources", s.token(s.leaders(s.apiResources)))
+	mux.HandleFunc("GET /api/v1/explain", s.token(s.leaders(s.apiExplain)))
+	mux.HandleFunc("GET /api/v1/proxies/{fleet}/{node}", s.token(s.leaders(s.apiProxy)))
 	mux.HandleFunc("GET /api/v1/history", s.token(s.apiHistory))
 	mux.HandleFunc("GET /api/v1/audit/verify", s.token(s.apiVerify))
 

@@ -22,6 +22,7 @@ import (
 	"github.com/edgewright/edgewright/reconciler/plan"
 	"github.com/edgewright/edgewright/reconciler/secret"
 	"github.com/edgewright/edgewright/reconciler/xds"
+	"github.com/edgewright/edgewright/render"
 	"github.com/edgewright/edgewright/render/resource"
 	"github.com/edgewright/edgewright/schema"
 )
@@ -32,12 +33,13 @@ var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 // loop applies what waits in its view, as the reconciler does.
 type loop struct {
-	mu      sync.Mutex
-	view    *reconciler.View
-	applied []reconciler.Apply
-	settled []reconciler.Settle
-	preview reconciler.Preview
-	err     error
+	mu        sync.Mutex
+	view      *reconciler.View
+	applied   []reconciler.Apply
+	settled   []reconciler.Settle
+	preview   reconciler.Preview
+	explained reconciler.ExplainQuery
+	err       error
 }
 
 func (l *loop) View() *reconciler.View {
@@ -60,6 +62,11 @@ func (l *loop) Resources(_ context.Context, q reconciler.ResourcesQuery) (reconc
 	key := resource.Key{Kind: resource.DNSRecord, Scope: "zone/example.com", Name: "A wiki.example.com"}
 	return reconciler.Resources{Total: 501, Items: []reconciler.ResourceView{{Key: key, Service: "wiki", State: reconciler.Approval, Why: "only reported",
 		Desired: resource.Value(`{"ttl":5}`), Actual: resource.Value(`{"ttl":60}`), Commit: "feedfacefeed", Applied: noon.Add(-time.Hour)}}}, l.err
+}
+
+func (l *loop) Explain(_ context.Context, q reconciler.ExplainQuery) ([]reconciler.Explained, error) {
+	l.explained = q
+	return []reconciler.Explained{{Fleet: "edge", Version: "v2", Explanation: render.Explanation{Service: "wiki"}}}, l.err
 }
 
 func (l *loop) Freeze(context.Context, reconciler.Freeze) error { return l.err }
@@ -124,6 +131,20 @@ type proxies struct {
 
 func (p proxies) Nodes() []xds.Node       { return p.nodes }
 func (p proxies) Refusals() []xds.Refusal { return p.refusals }
+
+func (p proxies) Versions(schema.FleetID, schema.ServiceID) map[string]string {
+	return map[string]string{"envoy-1": "v2", "envoy-2": "v1"}
+}
+
+func (p proxies) Inspect(_ context.Context, fleet schema.FleetID, id string) (xds.Inspected, error) {
+	for _, n := range p.nodes {
+		if n.ID == id && n.Fleet == fleet {
+			return xds.Inspected{Node: n, Types: []xds.InspectedType{{URL: "type.googleapis.com/envoy.config.cluster.v3.Cluster", Version: "0011", Published: "0022", Has: 1, Wants: 1,
+				Differ: []xds.InspectedResource{{Name: "c/wiki/<1>", Has: "aa11", Wants: "bb22", State: xds.Refused, Why: "it is <bad>", Of: "wiki"}}}}}, nil
+		}
+	}
+	return xds.Inspected{}, xds.ErrNotConnected
+}
 
 // everything is a view with one of each.
 func everything() *reconciler.View {

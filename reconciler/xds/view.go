@@ -56,6 +56,21 @@ func (s *Server) Acknowledged(fleet schema.FleetID, service schema.ServiceID) (v
 	return version, true
 }
 
+// Versions are, by node, the versions of a service that the connected proxies of a fleet have acknowledged; empty: none.
+func (s *Server) Versions(fleet schema.FleetID, service schema.ServiceID) map[string]string {
+	f, _ := s.find(fleet)
+	if f == nil {
+		return nil
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	out := map[string]string{}
+	for id, n := range f.seats {
+		out[id] = n.acked[service]
+	}
+	return out
+}
+
 // Nodes are the connected proxies of all fleets, by name.
 func (s *Server) Nodes() []Node {
 	out := []Node{}

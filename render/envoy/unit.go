@@ -9,6 +9,10 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"strings"
+
+	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/edgewright/edgewright/schema"
 )
@@ -26,6 +30,16 @@ type Unit struct {
 type Cluster struct {
 	Name  string `json:"name"`
 	Proto []byte `json:"proto"` // deterministic proto of clusterv3.Cluster
+}
+
+// Backend is the backend that the cluster was rendered from.
+func (c Cluster) Backend() (schema.BackendID, error) {
+	var m clusterv3.Cluster
+	if err := proto.Unmarshal(c.Proto, &m); err != nil {
+		return "", fmt.Errorf("decode cluster %s: %w", c.Name, err)
+	}
+	_, backend, _ := strings.Cut(m.AltStatName, "/")
+	return schema.BackendID(backend), nil
 }
 
 // Spec is the specification of an envoy/service: the declaration as people read it, and the hash of the unit it renders to.
