@@ -34,7 +34,10 @@ func TestBadInput(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.told("an Envoy of an unknown fleet", "its fleet is not there", "edgewright_xds_unknown_total", "its fleet is not there")
+	b.told("an Envoy of an unknown fleet", "its fleet is not there", `edgewright_xds_turned_away_total{reason="unknown fleet"}`, "its fleet is not there")
+	if metrics, err := b.get("/metrics"); err != nil || strings.Contains(metrics, `{reason="unknown fleet"} 0`) {
+		t.Errorf("it was not counted: %v", err)
+	}
 	if err := stranger.Stop(); err != nil {
 		t.Error(err)
 	}

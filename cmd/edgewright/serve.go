@@ -15,6 +15,7 @@ import (
 	"github.com/edgewright/edgewright/reconciler/aws/route53"
 	"github.com/edgewright/edgewright/reconciler/election"
 	"github.com/edgewright/edgewright/reconciler/secret"
+	"github.com/edgewright/edgewright/reconciler/xds"
 )
 
 // settings are what a daemon is told. Secrets come from the environment or from files, never from flags, which others can see.
@@ -24,6 +25,7 @@ type settings struct {
 	State      string // folder
 	Web        string // address of pages, API, webhook and metrics
 	XDS        string // address of the xDS server
+	Admission  xds.Admission
 	Poll       time.Duration
 	Observe    time.Duration
 	Settle     time.Duration
@@ -76,6 +78,7 @@ func serveCommand() *cobra.Command {
 	f.StringVar(&s.Branch, "branch", "main", "the branch that is made true")
 	f.StringVar(&s.Web, "web", "127.0.0.1:8480", "address of pages, API, webhook and metrics")
 	f.StringVar(&s.XDS, "xds", "127.0.0.1:18000", "address of the xDS server")
+	admissionFlags(cmd, &s.Admission)
 	f.StringVar(&s.StatusURL, "status-url", "", "URL of the status page for links in comments (default: the address of --web)")
 	f.DurationVar(&s.Poll, "poll", 15*time.Second, "fetch this often, also without a webhook")
 	f.DurationVar(&s.Observe, "observe", time.Minute, "list each zone this often")
@@ -124,7 +127,19 @@ func (s settings) check() error {
 	if s.Lease < time.Second {
 		faults = append(faults, fmt.Errorf("--lease: %s is too short, want at least 1s", s.Lease))
 	}
-	return errors.Join(faults...)
+	return errors.Join(append(faults, s.Admission.Check(s.XDS))...)
+}
+
+// admissionFlags say how proxies show who they are.
+func admissionFlags(cmd *cobra.Command, a *xds.Admission) {
+	f := cmd.Flags()
+	f.StringVar(&a.Cert, "xds-tls-cert", "", "file with the certificate of the xDS server; without one it speaks no TLS")
+	f.StringVar(&a.Key, "xds-tls-key", "", "file with the key of that certificate")
+	f.StringVar(&a.ClientCA, "xds-client-ca", "", "file with the authorities that vouch for certificates of proxies: URI spiffe://DOMAIN/fleet/FLEET or …/fleet/FLEET/node/NODE")
+	f.StringVar(&a.TrustDomain, "xds-trust-domain", "", "the only DOMAIN that counts in such a URI (default: any that the authorities vouch for)")
+	f.StringVar(&a.Names, "xds-names", "", "file with lines \"name fleet [node]\": which proxy a DNS name in a certificate stands for")
+	f.StringVar(&a.Tokens, "xds-tokens", "", "file with lines \"fleet token\": proxies may show a token (authorization: Bearer …) instead of a certificate")
+	f.BoolVar(&a.Anyone, "xds-anyone", false, "the network is trusted: let every proxy connect that reaches --xds, also where that is not loopback")
 }
 
 func secretFrom(env, file string) (secret.Value, error) {

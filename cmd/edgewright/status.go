@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -55,6 +57,12 @@ func tellStatus(out io.Writer, s web.Status) error {
 	fmt.Fprintln(w, "\nPROXY\tFLEET\tENVOY\tACKNOWLEDGED\tREFUSED\tLAG")
 	for _, n := range s.Proxies {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", n.ID, n.Fleet, n.Envoy, n.Acknowledged, n.Refused, n.Lag)
+	}
+	if len(s.Turned) > 0 {
+		fmt.Fprintln(w, "\nTURNED AWAY\tFLEET\tADDRESS\tLAST\tTIMES\tWHY")
+	}
+	for _, n := range s.Turned {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%s\n", cmp.Or(n.Node, "unnamed"), n.Fleet, n.Address, n.Last.UTC().Format(time.RFC3339), n.Times, n.Why)
 	}
 	fmt.Fprintln(w, "\nSCOPE\tHOLDS\tOURS\tERROR")
 	for _, z := range s.Zones {

@@ -110,12 +110,15 @@ func wire(ctx context.Context, s settings, log *slog.Logger) (d *daemon, err err
 	loader := &load.Loader{Evaluator: d.evaluator, Cache: evaluations, Today: today, Progress: d.evaluating.note}
 	provider := d.provider(account, registry)
 	proxies := xds.New(log, time.Now)
+	if proxies.Access, err = s.Admission.Open(log, time.Now); err != nil {
+		return d, fmt.Errorf("say who may connect to --xds: %w", err)
+	}
 	d.reconciler = reconciler.New(reconciler.Config{
 		Log: log, Now: time.Now, Repository: repository{d}, Loader: loader, Provider: provider, Proxies: proxies, Forge: forge,
 		Books: reconciler.BooksOf(state.Fenced{Store: d.store, Epoch: d.election.Epoch}), Metrics: reconciler.NewMetrics(registry),
 		Every: reconciler.Every{Poll: s.Poll, Observe: s.Observe, Settle: s.Settle}, StatusURL: s.StatusURL,
 	})
-	d.grpc = xds.NewGRPC(leadersOnly(d.election))
+	d.grpc = xds.NewGRPC(leadersOnly(d.election), proxies.Credentials())
 	proxies.Register(d.grpc)
 	own, err := d.token()
 	if err != nil {
@@ -130,9 +133,11 @@ func (d *daemon) wireWeb(proxies *xds.Server, token secret.Value, registry *prom
 	deliveries := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "edgewright_webhook_deliveries_total",
 		Help: "Webhook deliveries, by what became of them."}, []string{"outcome"})
 	registry.MustRegister(deliveries, web.Collector(d.reconciler, proxies, d.election.Standing), collectors.NewGoCollector(),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "edgewright_xds_unknown_total", Help: "xDS streams refused because their node or fleet is not known."},
-			func() float64 { return float64(proxies.Unknown()) }))
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	for _, why := range xds.Reasons() {
+		registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "edgewright_xds_turned_away_total", Help: "Connections and streams of proxies that were turned away, by reason.",
+			ConstLabels: prometheus.Labels{"reason": string(why)}}, func() float64 { return float64(proxies.TurnedAwayFor(why)) }))
+	}
 	webhook := github.Handler(d.settings.Forge.WebhookSecret, d.hints, d.log, func(outcome string) { deliveries.WithLabelValues(outcome).Inc() })
 	d.web = web.Server(web.New(web.Config{Loop: d.reconciler, Leader: d.election.Standing, Proxies: proxies, Webhook: webhook, Token: token, Gatherer: registry,
 		Log: d.log, Now: time.Now, Version: buildVersion().Version, Name: d.settings.Repository, Notices: notices, Budgets: d.budgets.States, Evaluating: d.evaluating.now, Hosts: hostOf(d.settings.StatusURL)}))

@@ -116,7 +116,7 @@ func TestAPIHandsOn(t *testing.T) {
 	if err := json.Unmarshal(body, &s); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(Status{View: *w.loop.View(), Leader: w.leader, Budgets: w.config.Budgets(), Proxies: w.proxies.nodes, Refusals: w.proxies.refusals, Version: "v1", Evaluated: 128, Evaluating: 5000}, s); diff != "" {
+	if diff := cmp.Diff(Status{View: *w.loop.View(), Leader: w.leader, Budgets: w.config.Budgets(), Proxies: w.proxies.nodes, Refusals: w.proxies.refusals, Turned: w.proxies.turned, Version: "v1", Evaluated: 128, Evaluating: 5000}, s); diff != "" {
 		t.Error(diff)
 	}
 }

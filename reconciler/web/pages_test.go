@@ -30,6 +30,7 @@ func TestPages(t *testing.T) {
 			"services/jira/web.cue:7:3", "the name is taken", "this waiver ends soon", "128 of 5000 are", "backend/health", "backends.old", "it is &lt;old&gt;", "2027-01-31", "take another", "A new.example.com", "applying",
 			`href="/services/wiki"`, `href="/pulls/7"`, "http://forge.example/pulls/7", "open, planned", "merged, applied",
 			`href="/proxies/edge/envoy-1"`, "1.40.0", "pppppp", "oooooo", "2 services", "no such filter",
+			"Turned away", "stranger", "192.0.2.7", "the token is not known",
 			"zone/example.com", "41", "17", "12 s ago", "throttled", "ttl: 60 → 5", "not put back yet",
 			"left as it is by word of ann", "edgewright drift put-back &#34;A wiki.example.com&#34;", "ttl: 300 → 5", "edgewright adopt &#34;A theirs.example.com&#34;", "bob has asked to adopt it",
 			"3 steps, begun", "spreading to the name servers", "5.0 of 10.0 requests a second, 41 saved up; 2 for people and 7 for looking again", "GetChange", "33",
@@ -103,6 +104,7 @@ func TestHostile(t *testing.T) {
 	})
 	w.proxies.nodes = []xds.Node{{ID: evil, Envoy: evil, Refused: evil, Published: evil, Acknowledged: evil}}
 	w.proxies.refusals = []xds.Refusal{{Why: evil, Node: evil, Service: "x"}}
+	w.proxies.turned = []xds.TurnedAway{{Node: evil, Fleet: evil, Address: evil, Why: evil}}
 	for _, path := range []string{"/", "/services/x", "/pulls/7", "/services/%3Cscript%3E"} {
 		body := w.ask(http.MethodGet, path, "").Body.String()
 		for _, bad := range []string{"<script>", "<img", `href="javascript:`, `href="data:`, "style=", "<button>b"} {

@@ -14,6 +14,7 @@ type Status struct {
 	reconciler.View
 	Proxies  []xds.Node        `json:"proxies"`
 	Refusals []xds.Refusal     `json:"refusals"`
+	Turned   []xds.TurnedAway  `json:"turned_away,omitempty"` // proxies that may not connect, the newest first
 	Version  string            `json:"version"`
 	Leader   election.Standing `json:"leader"`
 	Budgets  []budget.Account  `json:"budgets,omitempty"`
@@ -23,7 +24,7 @@ type Status struct {
 }
 
 func (s *server) status() Status {
-	status := Status{View: *s.Loop.View(), Proxies: s.Proxies.Nodes(), Refusals: s.Proxies.Refusals(), Version: s.Version, Leader: s.Leader()}
+	status := Status{View: *s.Loop.View(), Proxies: s.Proxies.Nodes(), Refusals: s.Proxies.Refusals(), Turned: s.Proxies.TurnedAway(), Version: s.Version, Leader: s.Leader()}
 	if s.Config.Budgets != nil {
 		status.Budgets = s.Config.Budgets()
 	}

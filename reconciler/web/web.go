@@ -44,6 +44,7 @@ type Proxies interface {
 	Refusals() []xds.Refusal
 	Versions(schema.FleetID, schema.ServiceID) map[string]string
 	Inspect(ctx context.Context, fleet schema.FleetID, node string) (xds.Inspected, error)
+	TurnedAway() []xds.TurnedAway
 }
 
 // Config is what the pages need.

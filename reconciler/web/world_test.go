@@ -127,10 +127,12 @@ func (l *loop) VerifyAudit(context.Context) error { return l.err }
 type proxies struct {
 	nodes    []xds.Node
 	refusals []xds.Refusal
+	turned   []xds.TurnedAway
 }
 
-func (p proxies) Nodes() []xds.Node       { return p.nodes }
-func (p proxies) Refusals() []xds.Refusal { return p.refusals }
+func (p proxies) Nodes() []xds.Node            { return p.nodes }
+func (p proxies) Refusals() []xds.Refusal      { return p.refusals }
+func (p proxies) TurnedAway() []xds.TurnedAway { return p.turned }
 
 func (p proxies) Versions(schema.FleetID, schema.ServiceID) map[string]string {
 	return map[string]string{"envoy-1": "v2", "envoy-2": "v1"}
@@ -193,6 +195,7 @@ func newWorld(t *testing.T, change ...func(*Config)) *world {
 	w := &world{loop: &loop{view: everything()}, leader: election.Standing{Leads: true, Holder: "here.1", Since: noon, Epoch: 3}, proxies: &proxies{
 		nodes:    []xds.Node{{ID: "envoy-1", Fleet: "edge", Envoy: "1.40.0", Connected: noon.Add(-time.Hour), Published: "pppppp", Acknowledged: "oooooo", Behind: 2, Lag: 3 * time.Second, Refused: "no such filter"}},
 		refusals: []xds.Refusal{{Fleet: "edge", Service: "wiki", Version: "vvvvvv", Node: "envoy-1", Why: "no such filter"}},
+		turned:   []xds.TurnedAway{{Node: "stranger", Fleet: "moon", Address: "192.0.2.7", Reason: xds.BadToken, Why: "the token is not known", Last: noon.Add(-time.Minute), Times: 3}},
 	}}
 	registry := prometheus.NewPedanticRegistry()
 	leader := func() election.Standing { return w.leader }

@@ -1,6 +1,7 @@
 package xds
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -8,8 +9,6 @@ import (
 	"strings"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/edgewright/edgewright/schema"
@@ -41,15 +40,15 @@ func (n node) key() string { return string(n.fleet) + "\x00" + n.id }
 func identify(n *corev3.Node) (node, error) {
 	switch {
 	case n.GetId() == "":
-		return node{}, status.Error(codes.InvalidArgument, "the first request has no node.id")
+		return node{}, errors.New("the first request has no node.id")
 	case len(n.GetId()) > maxNode || len(n.GetCluster()) > maxNode:
-		return node{}, status.Errorf(codes.InvalidArgument, "node.id or node.cluster is longer than %d bytes", maxNode)
+		return node{}, fmt.Errorf("node.id or node.cluster is longer than %d bytes", maxNode)
 	case proto.Size(n.GetMetadata()) > maxMetadata:
-		return node{}, status.Errorf(codes.InvalidArgument, "node.metadata is larger than %d bytes", maxMetadata)
+		return node{}, fmt.Errorf("node.metadata is larger than %d bytes", maxMetadata)
 	}
 	bind, err := binds(n)
 	if err != nil {
-		return node{}, status.Error(codes.InvalidArgument, err.Error())
+		return node{}, err
 	}
 	return node{id: n.GetId(), fleet: schema.FleetID(n.GetCluster()), envoy: versionOf(n), build: buildOf(n), bind: bind}, nil
 }

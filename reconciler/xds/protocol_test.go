@@ -134,8 +134,8 @@ func TestUnknownFleet(t *testing.T) {
 	if status.Code(err) != codes.NotFound || !strings.Contains(err.Error(), `no fleet called "moon"; known: edge`) {
 		t.Errorf("stream ended with %v", err)
 	}
-	if s.Unknown() != 1 {
-		t.Errorf("unknown is %d, want 1", s.Unknown())
+	if n := s.TurnedAwayFor(UnknownFleet); n != 1 {
+		t.Errorf("%d proxies of unknown fleets, want 1", n)
 	}
 }
 

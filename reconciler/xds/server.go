@@ -1,15 +1,12 @@
 package xds
 
 import (
+	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
-
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 
 	"github.com/edgewright/edgewright/render/envoy"
 	"github.com/edgewright/edgewright/schema"
@@ -32,11 +29,13 @@ type Release struct {
 
 // Server serves releases to proxies. It knows a fleet from its first Publish on.
 type Server struct {
-	log     *slog.Logger
-	now     func() time.Time
-	grace   time.Duration // how long a stream whose fleet is not there waits after the first release of any
-	changed chan struct{}
-	unknown atomic.Uint64
+	Access *Access // who may connect; nil: whoever does
+
+	log        *slog.Logger
+	now        func() time.Time
+	grace      time.Duration // how long a stream whose fleet is not there waits after the first release of any
+	changed    chan struct{}
+	turnedAway turnedAway
 
 	publishing sync.Mutex // one Publish at a time
 	mu         sync.Mutex // guards what follows; never held while a fleet's is taken
@@ -54,7 +53,7 @@ func New(log *slog.Logger, now func() time.Time) *Server {
 	return &Server{
 		log: log, now: now, grace: 2 * time.Second, changed: make(chan struct{}, 1),
 		fleets: map[schema.FleetID]*fleet{}, waiting: map[chan struct{}]bool{}, sessions: map[string]*session{},
-		memory: newMemory(), patience: 20 * time.Second,
+		turnedAway: turnedAway{log: log, now: now, counts: map[Reason]uint64{}}, memory: newMemory(), patience: 20 * time.Second,
 	}
 }
 
@@ -80,9 +79,6 @@ func (s *Server) Publish(r Release) {
 
 // Changes is poked when what Acknowledged, Nodes or Refusals tell may have changed.
 func (s *Server) Changes() <-chan struct{} { return s.changed }
-
-// Unknown counts the streams that were turned away because they named a fleet that is not there.
-func (s *Server) Unknown() uint64 { return s.unknown.Load() }
 
 func (s *Server) poke() { nudge(s.changed) }
 
@@ -122,11 +118,11 @@ func (s *Server) waitNoMore(wake chan struct{}) {
 	delete(s.waiting, wake)
 }
 
-func (s *Server) enter() error {
+func (s *Server) enter() *rejection {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.streams >= maxStreams {
-		return status.Errorf(codes.ResourceExhausted, "%d streams are open, which is the limit", s.streams)
+		return &rejection{TooManyStreams, fmt.Sprintf("%d streams are open, which is the limit", s.streams)}
 	}
 	s.streams++
 	return nil

@@ -35,8 +35,8 @@ func (s *Server) sotw(g sotwStream, only string) error {
 
 // admit serves a stream, if there are not too many.
 func (s *Server) admit(l *link) error {
-	if err := s.enter(); err != nil {
-		return err
+	if no := s.enter(); no != nil {
+		return s.refuse(node{}, l, no)
 	}
 	defer s.leave()
 	return s.serve(l)

@@ -60,6 +60,16 @@ func (k *session) carry(l *link, url string) bool {
 	return true
 }
 
+// any is a link of the session.
+func (k *session) any() *link {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for l := range k.links {
+		return l
+	}
+	return nil
+}
+
 // end ends the session; only the first cause counts.
 func (k *session) end(cause error) {
 	k.mu.Lock()

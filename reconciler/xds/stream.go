@@ -3,12 +3,14 @@ package xds
 import (
 	"fmt"
 	"log/slog"
+	"net"
 	"strconv"
 	"strings"
 	"time"
 
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
 	"github.com/edgewright/edgewright/schema"
@@ -82,8 +84,11 @@ func (s *Server) serve(l *link) error {
 	}
 	n, err := identify(first.GetNode())
 	if err != nil {
-		s.log.Warn("proxy turned away", "why", err)
-		return err
+		claims := node{id: first.GetNode().GetId(), fleet: schema.FleetID(first.GetNode().GetCluster())}
+		return s.refuse(claims, l, &rejection{BadRequest, err.Error()})
+	}
+	if no := s.Access.admit(l.ctx, n); no != nil {
+		return s.refuse(n, l, no)
 	}
 	return s.attend(n, l, first.GetTypeUrl()).follow(l, first, requests, ended)
 }
@@ -115,7 +120,7 @@ func (s *Server) run(k *session, n node) {
 		case <-t.seat.wake:
 		case <-grace:
 			if joined, known := s.join(t); !joined {
-				k.end(s.turnAway(t, known))
+				k.end(s.refuse(n, k.any(), &rejection{UnknownFleet, fmt.Sprintf("its fleet is not there: no fleet called %q; known: %s", n.fleet, known)}))
 				return
 			}
 		case <-t.seat.over:
@@ -166,10 +171,14 @@ func (s *Server) join(t *stream) (joined bool, others string) {
 	return true, ""
 }
 
-func (s *Server) turnAway(t *stream, known string) error {
-	s.unknown.Add(1)
-	t.log.Warn("proxy turned away: its fleet is not there", "known", known)
-	return status.Errorf(codes.NotFound, "no fleet called %q; known: %s", t.node.fleet, known)
+// refuse turns a proxy away.
+func (s *Server) refuse(n node, l *link, no *rejection) error {
+	var from net.Addr
+	if p, ok := peer.FromContext(l.ctx); ok {
+		from = p.Addr
+	}
+	s.turnedAway.note(n, from, no)
+	return no.status()
 }
 
 func (s *Server) end(t *stream, k *session) {
