@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net"
 	"slices"
 	"sync"
 	"time"
@@ -44,6 +45,7 @@ type Server struct {
 	streams    int
 	sessions   map[string]*session // by fleet and node
 
+	pace     *pace
 	memory   *memory
 	patience time.Duration // that one answer may take to be sent
 }
@@ -53,7 +55,7 @@ func New(log *slog.Logger, now func() time.Time) *Server {
 	return &Server{
 		log: log, now: now, grace: 2 * time.Second, changed: make(chan struct{}, 1),
 		fleets: map[schema.FleetID]*fleet{}, waiting: map[chan struct{}]bool{}, sessions: map[string]*session{},
-		turnedAway: turnedAway{log: log, now: now, counts: map[Reason]uint64{}}, memory: newMemory(), patience: 20 * time.Second,
+		turnedAway: turnedAway{log: log, now: now, counts: map[Reason]uint64{}}, memory: newMemory(), pace: newPace(), patience: 20 * time.Second,
 	}
 }
 
@@ -118,11 +120,14 @@ func (s *Server) waitNoMore(wake chan struct{}) {
 	delete(s.waiting, wake)
 }
 
-func (s *Server) enter() *rejection {
+func (s *Server) enter(from net.Addr) *rejection {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.streams >= maxStreams {
-		return &rejection{TooManyStreams, fmt.Sprintf("%d streams are open, which is the limit", s.streams)}
+		return &rejection{TooManyStreams, fmt.Sprintf("%d streams are open, which is the limit: come again later", s.streams)}
+	}
+	if !s.pace.allow(from, s.now()) {
+		return &rejection{TooFast, fmt.Sprintf("too many new streams: %d a second may be opened, %d from one address; come again in a few seconds", newStreams, oneAddress)}
 	}
 	s.streams++
 	return nil

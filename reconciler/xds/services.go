@@ -35,7 +35,7 @@ func (s *Server) sotw(g sotwStream, only string) error {
 
 // admit serves a stream, if there are not too many.
 func (s *Server) admit(l *link) error {
-	if no := s.enter(); no != nil {
+	if no := s.enter(l.from()); no != nil {
 		return s.refuse(node{}, l, no)
 	}
 	defer s.leave()

@@ -2,11 +2,14 @@ package xds
 
 import (
 	"context"
+	"net"
 	"sync"
 	"time"
 
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	"golang.org/x/time/rate"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 )
 
@@ -146,9 +149,13 @@ func either(own, other error) error {
 // receive reads requests until the stream ends.
 func receive(l *link) (<-chan message, <-chan error) {
 	requests, ended := make(chan message), make(chan error, 1)
+	pace := rate.NewLimiter(requestsASecond, requestsAtOnce)
 	go func() {
 		for {
 			r, err := l.wire.receive()
+			if err == nil {
+				err = pace.Wait(l.ctx)
+			}
 			if err != nil {
 				ended <- err
 				return
@@ -162,6 +169,14 @@ func receive(l *link) (<-chan message, <-chan error) {
 		}
 	}()
 	return requests, ended
+}
+
+// from is the address that the stream comes from.
+func (l *link) from() net.Addr {
+	if p, ok := peer.FromContext(l.ctx); ok {
+		return p.Addr
+	}
+	return nil
 }
 
 // check tells whether a request may come on this link.

@@ -3,14 +3,12 @@ package xds
 import (
 	"fmt"
 	"log/slog"
-	"net"
 	"strconv"
 	"strings"
 	"time"
 
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
 	"github.com/edgewright/edgewright/schema"
@@ -173,11 +171,7 @@ func (s *Server) join(t *stream) (joined bool, others string) {
 
 // refuse turns a proxy away.
 func (s *Server) refuse(n node, l *link, no *rejection) error {
-	var from net.Addr
-	if p, ok := peer.FromContext(l.ctx); ok {
-		from = p.Addr
-	}
-	s.turnedAway.note(n, from, no)
+	s.turnedAway.note(n, l.from(), no)
 	return no.status()
 }
 
