@@ -18,12 +18,14 @@ var (
 	healthcheckCUE []byte
 	//go:embed freeze.cue
 	freezeCUE []byte
+	//go:embed tls.cue
+	tlsCUE []byte
 )
 
 // CUE is the schema as CUE files by name, of package schema.
 func CUE() map[string][]byte {
 	return map[string][]byte{
 		"service.cue": serviceCUE, "backend.cue": backendCUE, "route.cue": routeCUE, "platform.cue": platformCUE, "freeze.cue": freezeCUE,
-		"record.cue": recordCUE, "healthcheck.cue": healthcheckCUE,
+		"record.cue": recordCUE, "healthcheck.cue": healthcheckCUE, "tls.cue": tlsCUE,
 	}
 }

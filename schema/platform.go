@@ -83,12 +83,15 @@ type Fleet struct {
 	Listeners []Listener   `json:"listeners"` // sorted by exposure; in CUE a struct keyed by exposure
 	Addresses []netip.Addr `json:"addresses"` // what the host names resolve to
 	TTL       Duration     `json:"ttl"`       // of the records that point here
+
+	Certificates []Certificate `json:"certificates,omitempty"` // sorted by ID; in CUE a struct keyed by ID
 }
 
 // Listener is where a fleet takes requests for one exposure.
 type Listener struct {
 	Exposure Exposure `json:"exposure"`
 	Port     uint16   `json:"port"`
+	TLS      *TLS     `json:"tls,omitempty"` // nil: plain HTTP
 }
 
 // Zone is a hosted zone that holds records of services of one exposure.

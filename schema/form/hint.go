@@ -17,7 +17,7 @@ var examples = map[string]string{
 	"ID": `"name"`, "Hostname": `"www.acme.example"`, "Duration": `"5s"`, "Path": `"/path"`, "AddrPort": `"10.0.0.1:8080"`, "Addr": `"192.0.2.10"`,
 	"Date": `"2027-01-31"`, "Exposure": `"public"`, "Rule": `"backend/health"`, "Port": "8080", "RetryOn": `"connect-failure"`, "HeaderName": `"x-name"`, "HeaderValue": `"value"`,
 	"FieldPath": `"routes.match.path.regex"`, "OnCall": `"#team-oncall"`, "RecordName": `"www.acme.example"`, "Region": `"eu-central-1"`, "SetID": `"blue"`,
-	"RoleARN": `"arn:aws:iam::123456789012:role/edgewright"`, "HealthCheckName": `"web"`, "HealthCheckRef": `"web"`,
+	"RoleARN": `"arn:aws:iam::123456789012:role/edgewright"`, "HealthCheckName": `"web"`, "HealthCheckRef": `"web"`, "FilePath": `"/etc/edgewright/tls/name.pem"`, "Cipher": `"ECDHE-RSA-AES128-GCM-SHA256"`,
 }
 
 // example is a value of the form, as short as it can be; deep bounds how far groups are written out.
@@ -218,7 +218,7 @@ func (f *Form) add(name string) string {
 // synonyms are words that people use for others.
 var synonyms = map[string]string{
 	"external": "public", "internet": "public", "open": "public", "private": "internal", "intern": "internal", "intranet": "internal",
-	"permanent": "301", "temporary": "302", "connection-failure": "connect-failure", "connect": "connect-failure", "502": "gateway-error", "503": "gateway-error", "504": "gateway-error",
+	"TLSv1.2": "1.2", "TLSv1.3": "1.3", "permanent": "301", "temporary": "302", "connection-failure": "connect-failure", "connect": "connect-failure", "502": "gateway-error", "503": "gateway-error", "504": "gateway-error",
 }
 
 // near is the choice that is likely meant, or the value without what is wrong with it.

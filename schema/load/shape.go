@@ -170,7 +170,10 @@ func (s *shape) fleet(path string, f map[string]any) {
 		}
 	}
 	listeners, _ := f["listeners"].(map[string]any)
-	f["listeners"] = s.keyed(path+".listeners", "exposure", listeners, func(string, map[string]any) {})
+	f["listeners"] = s.keyed(path+".listeners", "exposure", listeners, s.listener)
+	if certificates, is := f["certificates"].(map[string]any); is {
+		f["certificates"] = s.keyed(path+".certificates", "id", certificates, func(string, map[string]any) {})
+	}
 }
 
 // healthCheck fills in what AWS would.

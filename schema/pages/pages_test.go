@@ -87,6 +87,7 @@ var elsewhere = map[schema.Code]string{
 	"host/removed":    "schema/policy TestChange",
 	"file/encoding":   "testdata/bad",
 	"file/unfit":      "reconciler/source",
+	"fleet/policies":  "testdata/bad",
 	"host/length":     "testdata/bad",
 	"limit/commit":    "reconciler/jail",
 	"limit/crash":     "reconciler/jail",

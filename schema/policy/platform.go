@@ -84,6 +84,7 @@ func (j *judgement) judgeFleet(f schema.Fleet) {
 			j.problem("fleet/port", at+".listeners."+string(l.Exposure), fmt.Sprintf("%s listens twice on port %d", at, l.Port), "each exposure has a port of its own")
 		}
 	}
+	j.judgeTLS(f)
 }
 
 func (j *judgement) judgeDefaults(d schema.DefaultsOf) {

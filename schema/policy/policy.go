@@ -91,6 +91,7 @@ func (j *judgement) judgeService() {
 	j.checkOwner()
 	j.checkFleet()
 	j.checkHosts()
+	j.checkCertificates()
 	j.checkBackends()
 	j.checkRoutes()
 	j.checkRedirects()

@@ -11,7 +11,7 @@ import (
 
 // Waivable are the rules that a service may break for a time, by a waiver, and about which the platform may be less strict.
 var Waivable = []schema.Code{
-	"backend/health", "backend/local", "backend/loop", "backend/timeout", "backend/unused", "budget/hosts", "budget/regexes", "budget/routes", "field/deprecated", "host/wildcard", "owner/oncall",
+	"backend/health", "backend/local", "backend/loop", "backend/timeout", "backend/unused", "budget/hosts", "budget/regexes", "budget/routes", "field/deprecated", "host/certificate", "host/wildcard", "owner/oncall",
 	"redirect/dangling", "route/star", "route/timeout", "route/unreachable",
 }
 
