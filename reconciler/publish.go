@@ -114,7 +114,8 @@ func (l *loop) serve(ctx context.Context, f *fleet) error {
 
 // ports is the fleet as the proxies need it.
 func (f *fleet) ports() schema.Fleet {
-	return schema.Fleet{ID: f.release.Fleet, Listeners: fleetSpec(f.release.Spec).Listeners}
+	spec := fleetSpec(f.release.Spec)
+	return schema.Fleet{ID: f.release.Fleet, Listeners: spec.Listeners, Certificates: spec.Certificates}
 }
 
 // unit is the content with a hash, from memory or the store.

@@ -43,7 +43,7 @@ func Platform(p schema.Platform) ([]resource.Resource, error) {
 		out = append(out, resource.Resource{
 			Key:    fleetKey(f.ID),
 			Origin: p.Source.Find("fleets." + string(f.ID)),
-			Spec:   resource.ValueOf(envoy.FleetSpec{Listeners: f.Listeners}),
+			Spec:   resource.ValueOf(envoy.FleetSpec{Listeners: f.Listeners, Certificates: f.Certificates}),
 		})
 	}
 	for i, z := range p.Zones {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -169,7 +170,7 @@ func TakesTraffic(s Step) bool {
 		return before.Exposure != after.Exposure || loses(before.Hosts, after.Hosts)
 	case s.Key.Kind == resource.EnvoyFleet:
 		before, after := fleetSpec(s.Before), fleetSpec(s.After)
-		return loses(before.Listeners, after.Listeners)
+		return losesListener(before.Listeners, after.Listeners)
 	}
 	return false
 }
@@ -191,6 +192,14 @@ func serviceSpec(v resource.Value) (spec answers) {
 func fleetSpec(v resource.Value) (spec envoy.FleetSpec) {
 	_ = json.Unmarshal(v, &spec)
 	return spec
+}
+
+// losesListener tells whether a client that is answered before may not be after: a listener is gone or elsewhere, or has another form
+// of TLS. Which certificate is shown does not matter.
+func losesListener(before, after []schema.Listener) bool {
+	return slices.ContainsFunc(before, func(l schema.Listener) bool {
+		return !slices.ContainsFunc(after, func(o schema.Listener) bool { return reflect.DeepEqual(l, o) })
+	})
 }
 
 func loses[T comparable](before, after []T) bool {

@@ -16,18 +16,37 @@ import (
 	"github.com/edgewright/edgewright/schema"
 )
 
-// Listener takes the requests of one exposure. Its name holds the declared port; bind is where this proxy listens for it.
-func Listener(fleet schema.Fleet, l schema.Listener, layout Layout, bind netip.AddrPort) *listenerv3.Listener {
-	name := ListenerName(l)
-	return &listenerv3.Listener{
-		Name:                          name,
+// Listener takes the requests of one exposure. Its name holds the declared port; bind is where this proxy listens for it. With TLS it
+// has a filter chain for each policy; certificates whose secrets are lacking are left out where a chain has others.
+func Listener(fleet schema.Fleet, l schema.Listener, layout Layout, bind netip.AddrPort, lacking ...string) *listenerv3.Listener {
+	out := &listenerv3.Listener{
+		Name:                          ListenerName(l),
 		Address:                       address(bind.Addr().String(), bind.Port()),
 		PerConnectionBufferLimitBytes: wrapperspb.UInt32(bufferLimit),
-		FilterChains: []*listenerv3.FilterChain{{Filters: []*listenerv3.Filter{{
-			Name:       "envoy.filters.network.http_connection_manager",
-			ConfigType: &listenerv3.Filter_TypedConfig{TypedConfig: packed(connectionManager(name, l.Exposure, layout))},
-		}}}},
 	}
+	if l.TLS == nil {
+		out.FilterChains = []*listenerv3.FilterChain{{Filters: httpConnections(l, layout)}}
+		return out
+	}
+	out.ListenerFilters = []*listenerv3.ListenerFilter{inspector()}
+	out.ListenerFiltersTimeout = seconds(handshake)
+	for _, p := range l.TLS.Policies {
+		out.FilterChains = append(out.FilterChains, &listenerv3.FilterChain{
+			Name:                          "tls/" + string(p.ID),
+			FilterChainMatch:              serverNames(p),
+			Filters:                       httpConnections(l, layout),
+			TransportSocket:               transport(shown(fleet, l, p, lacking), l, p),
+			TransportSocketConnectTimeout: seconds(handshake),
+		})
+	}
+	return out
+}
+
+func httpConnections(l schema.Listener, layout Layout) []*listenerv3.Filter {
+	return []*listenerv3.Filter{{
+		Name:       "envoy.filters.network.http_connection_manager",
+		ConfigType: &listenerv3.Filter_TypedConfig{TypedConfig: packed(connectionManager(ListenerName(l), l.Exposure, layout))},
+	}}
 }
 
 // ListenerName is edge-<declared port>.

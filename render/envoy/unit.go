@@ -53,7 +53,8 @@ type Spec struct {
 
 // FleetSpec is the specification of an envoy/fleet: what its proxies have in common.
 type FleetSpec struct {
-	Listeners []schema.Listener `json:"listeners"`
+	Listeners    []schema.Listener    `json:"listeners"`
+	Certificates []schema.Certificate `json:"certificates,omitempty"`
 }
 
 // Layout is how units are packed: Buckets scopes for each exposure, named by Generation so that another count can be made beside it.
