@@ -25,6 +25,7 @@ import (
 	"github.com/edgewright/edgewright/reconciler"
 	"github.com/edgewright/edgewright/reconciler/aws/budget"
 	"github.com/edgewright/edgewright/reconciler/aws/route53"
+	"github.com/edgewright/edgewright/reconciler/certificates"
 	"github.com/edgewright/edgewright/reconciler/election"
 	"github.com/edgewright/edgewright/reconciler/forge/github"
 	"github.com/edgewright/edgewright/reconciler/jail"
@@ -43,14 +44,15 @@ type daemon struct {
 	settings settings
 	log      *slog.Logger
 
-	store      *sqlite.Store
-	process    *os.File // locked as long as this daemon lives
-	election   *election.Election
-	evaluator  *jail.Evaluator
-	source     source.Config
-	mirror     *source.Mirror // of the leader
-	reconciler *reconciler.Reconciler
-	hints      chan github.Hint
+	store        *sqlite.Store
+	process      *os.File // locked as long as this daemon lives
+	election     *election.Election
+	evaluator    *jail.Evaluator
+	source       source.Config
+	mirror       *source.Mirror // of the leader
+	reconciler   *reconciler.Reconciler
+	certificates *certificates.Keeper
+	hints        chan github.Hint
 
 	grpc        *grpc.Server
 	web         *http.Server
@@ -113,8 +115,9 @@ func wire(ctx context.Context, s settings, log *slog.Logger) (d *daemon, err err
 	if proxies.Access, err = s.Admission.Open(log, time.Now); err != nil {
 		return d, fmt.Errorf("say who may connect to --xds: %w", err)
 	}
+	d.certificates = &certificates.Keeper{Log: log, Now: time.Now, Proxies: proxies}
 	d.reconciler = reconciler.New(reconciler.Config{
-		Log: log, Now: time.Now, Repository: repository{d}, Loader: loader, Provider: provider, Proxies: proxies, Forge: forge,
+		Log: log, Now: time.Now, Repository: repository{d}, Loader: loader, Provider: provider, Proxies: certified{proxies, d.certificates}, Forge: forge,
 		Books: reconciler.BooksOf(state.Fenced{Store: d.store, Epoch: d.election.Epoch}), Metrics: reconciler.NewMetrics(registry),
 		Every: reconciler.Every{Poll: s.Poll, Observe: s.Observe, Settle: s.Settle}, StatusURL: s.StatusURL,
 	})
@@ -132,7 +135,7 @@ func wire(ctx context.Context, s settings, log *slog.Logger) (d *daemon, err err
 func (d *daemon) wireWeb(proxies *xds.Server, token secret.Value, registry *prometheus.Registry, notices *web.Notices) error {
 	deliveries := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "edgewright_webhook_deliveries_total",
 		Help: "Webhook deliveries, by what became of them."}, []string{"outcome"})
-	registry.MustRegister(deliveries, web.Collector(d.reconciler, proxies, d.election.Standing), collectors.NewGoCollector(),
+	registry.MustRegister(deliveries, web.Collector(d.reconciler, proxies, d.election.Standing), certificates.Collector(d.certificates), collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, why := range xds.Reasons() {
 		registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "edgewright_xds_turned_away_total", Help: "Connections and streams of proxies that were turned away, by reason.",
@@ -207,6 +210,7 @@ func (d *daemon) run(ctx context.Context) error {
 		return nil
 	})
 	group.Go(func() error { return d.lead(ctx) })
+	group.Go(func() error { return d.certificates.Run(ctx) })
 	group.Go(func() error {
 		for {
 			select {

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+
 	"github.com/edgewright/edgewright/render/envoy"
 	"github.com/edgewright/edgewright/schema"
 )
@@ -26,8 +28,9 @@ type fleet struct {
 	unproven  map[schema.ServiceID]struct{} // published, and not acknowledged by any proxy yet
 	gone      map[schema.ServiceID]struct{} // not published, but a name of theirs is of one that is not proven
 	refused   map[schema.ServiceID]verdict  // content that is never sent again
-	others    map[string]verdict            // by type and name: listeners and scopes
-	seats     map[string]*seat              // by node
+	others    map[string]verdict            // by type and name: listeners, scopes and secrets
+	secrets   map[string]*discoveryv3.Resource
+	seats     map[string]*seat // by node
 }
 
 // proof is what proxies of the fleet have acknowledged of a service.
@@ -65,14 +68,14 @@ func newFleet(id schema.FleetID, now func() time.Time, poke func()) *fleet {
 func (f *fleet) publish(r Release) {
 	next, repacked := f.frame, false // only publish writes these, and one at a time: no lock to read them
 	if next == nil || !next.same(r.Fleet, r.Layout) {
-		next, repacked = newFrame(r.Fleet, r.Layout), f.frame == nil || f.frame.layout != r.Layout
+		next, repacked = newFrame(r.Fleet, r.Layout).lackingOf(f.secrets), f.frame == nil || f.frame.layout != r.Layout
 	}
 	changed := f.changed(r, repacked)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	fresh := f.frame != next
 	if f.frame = next; fresh {
-		f.others = map[string]verdict{}
+		maps.DeleteFunc(f.others, func(name string, _ verdict) bool { return secretName(name) == "" })
 	}
 	if repacked {
 		f.repack(r.Layout)

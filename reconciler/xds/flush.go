@@ -23,9 +23,12 @@ func (t *stream) flush() error {
 	}
 }
 
-// round makes one answer of each type, in the order in which a proxy must have them: clusters, the routes that lead to them,
+// round makes one answer of each type, in the order in which a proxy must have them: secrets, clusters, the routes that lead to them,
 // and listeners last.
 func (t *stream) round() error {
+	if err := t.offerSecrets(); err != nil {
+		return err
+	}
 	if t.clusters.idle() {
 		if err := t.offer(t.clusters, t.clustersAnswer()); err != nil {
 			return err
@@ -50,7 +53,7 @@ func (t *stream) round() error {
 			return err
 		}
 	}
-	if t.warm && t.listeners.idle() && t.packed != t.frame && t.balked != t.frame {
+	if t.warm && t.listeners.idle() && t.packed != t.frame && t.balked != t.frame && t.lacks != t.frame {
 		return t.offerListeners()
 	}
 	return nil
@@ -76,11 +79,14 @@ func (t *stream) offer(l *ledger, out *response) error {
 // offerListeners sends listeners. Where the proxy has some that lead to other buckets, all new buckets must be there first.
 func (t *stream) offerListeners() error {
 	out := t.listeners.diff(t.frame.listeners(t.node.bind), true)
+	held := t.holdBack(out)
 	moves := len(t.listeners.has) > 0 && (t.packed == nil || t.packed.layout != t.frame.layout)
 	if moves && !out.empty() && !t.allStill() {
 		return nil
 	}
-	t.packed = t.frame
+	if t.lacks = t.frame; !held {
+		t.lacks, t.packed = nil, t.frame
+	}
 	return t.offer(t.listeners, out)
 }
 

@@ -3,7 +3,7 @@ package xds
 import (
 	"fmt"
 	"net/netip"
-	"slices"
+	"reflect"
 
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"google.golang.org/protobuf/proto"
@@ -15,10 +15,11 @@ import (
 // frame is what the proxies of a fleet have in common: where they listen, and the scopes that lead to the buckets.
 // It is never changed.
 type frame struct {
-	fleet  schema.Fleet
-	layout envoy.Layout
-	scopes map[string]*discoveryv3.Resource
-	routes map[string]place // by route configuration
+	fleet   schema.Fleet
+	layout  envoy.Layout
+	lacking []string // secrets that the listeners need and nobody has, sorted
+	scopes  map[string]*discoveryv3.Resource
+	routes  map[string]place // by route configuration
 }
 
 type place struct {
@@ -40,7 +41,7 @@ func newFrame(fleet schema.Fleet, layout envoy.Layout) *frame {
 }
 
 func (f *frame) same(fleet schema.Fleet, layout envoy.Layout) bool {
-	return f.layout == layout && slices.Equal(f.fleet.Listeners, fleet.Listeners)
+	return f.layout == layout && reflect.DeepEqual(f.fleet.Listeners, fleet.Listeners) && reflect.DeepEqual(f.fleet.Certificates, fleet.Certificates)
 }
 
 // listeners are those of one proxy: it may say where it binds each exposure, and then has no others.
@@ -56,7 +57,7 @@ func (f *frame) listeners(bind map[schema.Exposure]netip.AddrPort) map[string]*d
 			at = own
 		}
 		name := envoy.ListenerName(l)
-		out[name] = resource(listenerType, name, marshal(envoy.Listener(f.fleet, l, f.layout, at)))
+		out[name] = resource(listenerType, name, marshal(envoy.Listener(f.fleet, l, f.layout, at, f.lacking...)))
 	}
 	return out
 }

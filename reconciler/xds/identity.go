@@ -21,6 +21,7 @@ const (
 	maxMetadata = 64 << 10  // bytes
 	maxNames    = 100_000   // of one type on one stream
 	maxName     = 1024      // bytes
+	maxSecrets  = 1000      // wanted on one stream
 	maxMessage  = 4 << 20   // bytes received
 	maxWhy      = 300       // bytes kept of a refusal
 	maxError    = 256 << 10 // bytes searched of a refusal

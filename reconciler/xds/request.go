@@ -34,6 +34,11 @@ func (t *stream) take(r *discoveryv3.DeltaDiscoveryRequest) error {
 			return err
 		}
 	}
+	if l == t.secrets.ledger {
+		if err := t.secrets.subscribe(r, first); err != nil {
+			return err
+		}
+	}
 	if l.out == nil || r.GetResponseNonce() != l.out.nonce {
 		return nil
 	}
@@ -57,6 +62,8 @@ func (t *stream) ledger(url string) *ledger {
 		return t.scopes
 	case routeType:
 		return t.routes
+	case secretType:
+		return t.secrets.ledger
 	default:
 		return nil
 	}

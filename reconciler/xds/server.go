@@ -41,7 +41,8 @@ type Server struct {
 	publishing sync.Mutex // one Publish at a time
 	mu         sync.Mutex // guards what follows; never held while a fleet's is taken
 	fleets     map[schema.FleetID]*fleet
-	waiting    map[chan struct{}]bool // streams whose fleet has no release yet
+	awaited    map[schema.FleetID]*fleet // with secrets, and no release yet
+	waiting    map[chan struct{}]bool    // streams whose fleet has no release yet
 	streams    int
 	sessions   map[string]*session // by fleet and node
 
@@ -54,7 +55,7 @@ type Server struct {
 func New(log *slog.Logger, now func() time.Time) *Server {
 	return &Server{
 		log: log, now: now, grace: 2 * time.Second, changed: make(chan struct{}, 1),
-		fleets: map[schema.FleetID]*fleet{}, waiting: map[chan struct{}]bool{}, sessions: map[string]*session{},
+		fleets: map[schema.FleetID]*fleet{}, awaited: map[schema.FleetID]*fleet{}, waiting: map[chan struct{}]bool{}, sessions: map[string]*session{},
 		turnedAway: turnedAway{log: log, now: now, counts: map[Reason]uint64{}}, memory: newMemory(), pace: newPace(), patience: 20 * time.Second,
 	}
 }
@@ -63,14 +64,10 @@ func New(log *slog.Logger, now func() time.Time) *Server {
 func (s *Server) Publish(r Release) {
 	s.publishing.Lock()
 	defer s.publishing.Unlock()
-	s.mu.Lock()
-	f, known := s.fleets[r.Fleet.ID]
-	s.mu.Unlock()
-	if !known {
-		f = newFleet(r.Fleet.ID, s.now, s.poke)
-	}
+	f := s.known(r.Fleet.ID)
 	f.publish(r)
 	s.mu.Lock()
+	delete(s.awaited, r.Fleet.ID)
 	s.fleets[r.Fleet.ID] = f
 	for wake := range s.waiting {
 		nudge(wake)

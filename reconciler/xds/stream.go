@@ -28,6 +28,7 @@ type stream struct {
 	nonce int
 
 	clusters, listeners, scopes, routes *ledger
+	secrets                             vault
 
 	goals     map[schema.ServiceID]goal
 	held      map[schema.ServiceID]struct{} // the goal is not what is published
@@ -51,6 +52,7 @@ type stream struct {
 	scoped  *frame              // that of the scopes, when the proxy has no others
 	balked  *frame              // that of the listeners refused last
 	packed  *frame              // that of the listeners sent last
+	lacks   *frame              // that of listeners held back for a secret
 }
 
 func newStream(n node, log *slog.Logger, send func(*ledger, *discoveryv3.DeltaDiscoveryResponse) (bool, error), now time.Time) *stream {
@@ -61,7 +63,7 @@ func newStream(n node, log *slog.Logger, send func(*ledger, *discoveryv3.DeltaDi
 			node: n, since: now, wake: make(chan struct{}, 1), over: make(chan struct{}), dirty: services{},
 			acked: map[schema.ServiceID]string{}, lacking: map[schema.ServiceID]time.Time{},
 		},
-		clusters: newLedger(clusterType), listeners: newLedger(listenerType), scopes: newLedger(scopeType), routes: newLedger(routeType),
+		clusters: newLedger(clusterType), listeners: newLedger(listenerType), scopes: newLedger(scopeType), routes: newLedger(routeType), secrets: newVault(),
 		goals: map[schema.ServiceID]goal{}, served: map[schema.ServiceID]goal{}, own: map[schema.ServiceID]*version{},
 		held: services{}, pending: services{}, unsettled: services{}, stale: services{},
 		warmed: map[schema.ServiceID]map[string]bool{}, touch: map[schema.ServiceID]map[string]struct{}{},

@@ -13,12 +13,13 @@ import (
 	"github.com/edgewright/edgewright/schema"
 )
 
-// The types served. Each proxy asks for all but the routes by wildcard.
+// The types served. Each proxy asks for all but the routes and secrets by wildcard.
 const (
 	clusterType  = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
 	listenerType = "type.googleapis.com/envoy.config.listener.v3.Listener"
 	scopeType    = "type.googleapis.com/envoy.config.route.v3.ScopedRouteConfiguration"
 	routeType    = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration"
+	secretType   = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"
 )
 
 // wildcard tells whether a type is served whole: the proxy asks for all there is.

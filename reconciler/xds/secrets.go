@@ -1,0 +1,182 @@
+package xds
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
+	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/edgewright/edgewright/reconciler/secret"
+	"github.com/edgewright/edgewright/render/envoy"
+	"github.com/edgewright/edgewright/schema"
+)
+
+// Secret is what the listeners of a fleet refer to by name: a certificate with its key, or the authorities of clients.
+type Secret struct {
+	Name        string
+	Chain       []byte       // PEM; of a certificate
+	Key         secret.Value // PEM
+	Authorities []byte       // PEM; of clients
+}
+
+// Entrust replaces the secrets of a fleet. Each is sent to the proxies that ask for it and do not have it as it is now; its version is
+// a hash over all of it. It may be called before the first Publish, so that nothing is lacking then.
+func (s *Server) Entrust(id schema.FleetID, secrets []Secret) {
+	s.publishing.Lock()
+	defer s.publishing.Unlock()
+	s.known(id).entrust(secrets)
+}
+
+// known is a fleet, which streams do not find before its first release.
+func (s *Server) known(id schema.FleetID) *fleet {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, of := range []map[schema.FleetID]*fleet{s.fleets, s.awaited} {
+		if f := of[id]; f != nil {
+			return f
+		}
+	}
+	f := newFleet(id, s.now, s.poke)
+	s.awaited[id] = f
+	return f
+}
+
+func (f *fleet) entrust(secrets []Secret) {
+	next := map[string]*discoveryv3.Resource{}
+	for _, s := range secrets {
+		next[s.Name] = resource(secretType, s.Name, marshal(s.proto()))
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for name, bad := range f.others {
+		if r := next[secretName(name)]; secretName(name) != "" && (r == nil || r.Version != bad.version) {
+			delete(f.others, name)
+		}
+	}
+	f.secrets = next
+	if f.frame != nil {
+		f.frame = f.frame.lackingOf(next)
+	}
+	for _, s := range f.seats {
+		nudge(s.wake)
+	}
+	f.poke()
+}
+
+func (s Secret) proto() *tlsv3.Secret {
+	if s.Authorities != nil {
+		return &tlsv3.Secret{Name: s.Name, Type: &tlsv3.Secret_ValidationContext{
+			ValidationContext: &tlsv3.CertificateValidationContext{TrustedCa: inline(s.Authorities)},
+		}}
+	}
+	return &tlsv3.Secret{Name: s.Name, Type: &tlsv3.Secret_TlsCertificate{
+		TlsCertificate: &tlsv3.TlsCertificate{CertificateChain: inline(s.Chain), PrivateKey: inline([]byte(s.Key.Reveal()))},
+	}}
+}
+
+func inline(data []byte) *corev3.DataSource {
+	return &corev3.DataSource{Specifier: &corev3.DataSource_InlineBytes{InlineBytes: data}}
+}
+
+// lackingOf is the frame with what its listeners need and is not among these secrets.
+func (f *frame) lackingOf(secrets map[string]*discoveryv3.Resource) *frame {
+	lacking := slices.DeleteFunc(envoy.Secrets(f.fleet), func(name string) bool { return secrets[name] != nil })
+	if slices.Equal(lacking, f.lacking) {
+		return f
+	}
+	next := *f
+	next.lacking = lacking
+	return &next
+}
+
+// waits tells whether a listener refers to a secret that is lacking.
+func (f *frame) waits(listener string) bool {
+	return slices.ContainsFunc(f.fleet.Listeners, func(l schema.Listener) bool {
+		return envoy.ListenerName(l) == listener && slices.ContainsFunc(envoy.SecretsOf(f.fleet, l), func(name string) bool {
+			return slices.Contains(f.lacking, name)
+		})
+	})
+}
+
+// holdBack takes the listeners out of an answer that the proxy has already and that would lack a secret: they stay as they are until it is
+// there. A listener that the proxy does not have is sent, and closes the connections of what lacks its secret.
+func (t *stream) holdBack(out *response) (held bool) {
+	out.added = slices.DeleteFunc(out.added, func(r *discoveryv3.Resource) bool {
+		waits := t.listeners.has[r.Name] != "" && t.frame.waits(r.Name)
+		held = held || waits
+		return waits
+	})
+	return held
+}
+
+// vault is what a stream knows of secrets.
+type vault struct {
+	*ledger
+	wanted map[string]bool // by name: whether the proxy waits for an answer
+}
+
+func newVault() vault { return vault{newLedger(secretType), map[string]bool{}} }
+
+// subscribe notes which secrets the proxy wants.
+func (v vault) subscribe(r *discoveryv3.DeltaDiscoveryRequest, first bool) error {
+	for _, name := range r.GetResourceNamesUnsubscribe() {
+		delete(v.wanted, name)
+		delete(v.has, name)
+	}
+	for _, name := range r.GetResourceNamesSubscribe() {
+		if !first || r.GetInitialResourceVersions()[name] == "" {
+			delete(v.has, name)
+		}
+		v.wanted[name] = v.has[name] == ""
+	}
+	if len(v.wanted) > maxSecrets {
+		return status.Errorf(codes.ResourceExhausted, "more than %d secrets on one stream", maxSecrets)
+	}
+	return nil
+}
+
+// answer is one secret that the proxy does not have as it is, alone so that a refusal is of nothing else, and the names that it waits
+// for and nobody has. What it has and nobody has any more stays, as long as a listener of it refers to it.
+func (v vault) answer(f *fleet) *response {
+	out := &response{}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, name := range slices.Sorted(maps.Keys(v.wanted)) {
+		r, waits := f.secrets[name], v.wanted[name]
+		switch {
+		case r == nil && waits:
+			out.removed = append(out.removed, name)
+			v.wanted[name] = false
+		case r != nil && v.has[name] != r.Version && len(out.added) == 0:
+			out.added = append(out.added, r)
+			v.wanted[name] = false
+		}
+	}
+	return out
+}
+
+// offerSecrets answers at once: the proxy waits, or is to have the new one.
+func (t *stream) offerSecrets() error {
+	if !t.secrets.idle() {
+		return nil
+	}
+	out := t.secrets.answer(t.fleet)
+	if out.empty() {
+		return nil
+	}
+	return t.answer(t.secrets.ledger, out)
+}
+
+// secretName is that of the secret that a refusal is of; empty: it is of something else.
+func secretName(refused string) string {
+	name, _ := strings.CutPrefix(refused, secretType+"/")
+	if name == refused {
+		return ""
+	}
+	return name
+}
