@@ -3,11 +3,16 @@ package xds
 import (
 	"context"
 	"crypto/tls"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"google.golang.org/grpc"
 
 	"github.com/edgewright/edgewright/fixtures/authority"
 	"github.com/edgewright/edgewright/reconciler/secret"
@@ -35,7 +40,7 @@ func secretOf(id schema.CertificateID, c authority.Certificate) Secret {
 	return Secret{Name: envoy.CertificateSecret(id), Chain: c.Chain, Key: secret.New(string(c.Key))}
 }
 
-// caller speaks TLS to a proxy, with a connection of its own for each request unless it keeps them.
+// caller speaks TLS to a proxy, with a connection of its own for each request.
 func caller(at string, config *tls.Config) *http.Client {
 	dial := func(ctx context.Context, network, _ string) (net.Conn, error) {
 		var d net.Dialer
@@ -44,8 +49,14 @@ func caller(at string, config *tls.Config) *http.Client {
 	return &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DialContext: dial, TLSClientConfig: config, ForceAttemptHTTP2: true, DisableKeepAlives: true}}
 }
 
-func fetch(c *http.Client, host string) (*http.Response, string, error) {
-	r, err := c.Get("https://" + host + "/")
+// fetch asks for a host on a connection that was made for a name.
+func fetch(c *http.Client, name, host string) (*http.Response, string, error) {
+	ask, err := http.NewRequest(http.MethodGet, "https://"+name+"/", nil)
+	if err != nil {
+		return nil, "", err
+	}
+	ask.Host = host
+	r, err := c.Do(ask)
 	if err != nil {
 		return nil, "", err
 	}
@@ -54,15 +65,39 @@ func fetch(c *http.Client, host string) (*http.Response, string, error) {
 	return r, string(body), err
 }
 
+// answered waits until a proxy answers for a host.
+func answered(t *testing.T, c *http.Client, host string) (*http.Response, string) {
+	t.Helper()
+	var (
+		got  *http.Response
+		body string
+		err  error
+	)
+	eventually(t, host+" is answered", func() bool {
+		got, body, err = fetch(c, host, host)
+		return err == nil && got.StatusCode == http.StatusOK
+	})
+	return got, body
+}
+
+func serialOf(r *http.Response) string { return r.TLS.PeerCertificates[0].SerialNumber.String() }
+
+// tlsProxy is a real proxy of a fleet with these certificates, which serves some hosts.
+func tlsProxy(t *testing.T, s *Server, port int, fleet schema.Fleet, secrets ...Secret) (at string) {
+	t.Helper()
+	s.Entrust("edge", secrets)
+	r := release(declaredAt(t, "a", backend(t, "blue"), "a.test", "pay.test", "*.wild.test"))
+	r.Fleet = fleet
+	s.Publish(r)
+	return realProxy(t, "one", port)
+}
+
+// TestTLSByName has a real proxy show each name its certificate, and speak with each what its policy demands.
 func TestTLSByName(t *testing.T) {
 	ca := authority.New(t)
 	first, pay, wild := ca.Issue("a.test", "x.test"), ca.Issue("pay.test"), ca.Issue("*.wild.test")
 	s, port := control(t)
-	s.Entrust("edge", []Secret{secretOf("first", first), secretOf("pay", pay), secretOf("wild", wild)})
-	r := release(declaredAt(t, "a", backend(t, "blue"), "a.test", "pay.test", "*.wild.test"))
-	r.Fleet = secured()
-	s.Publish(r)
-	at := realProxy(t, "one", port)
+	at := tlsProxy(t, s, port, secured(), secretOf("first", first), secretOf("pay", pay), secretOf("wild", wild))
 	for _, one := range []struct {
 		host, serial string
 		version      uint16
@@ -76,23 +111,136 @@ func TestTLSByName(t *testing.T) {
 	} {
 		c := caller(at, &tls.Config{RootCAs: ca.Pool(), MinVersion: tls.VersionTLS10, MaxVersion: one.version})
 		if one.serial == "" {
-			if _, _, err := fetch(c, one.host); err == nil {
-				t.Errorf("%s is answered with version %x", one.host, one.version)
+			if _, _, err := fetch(c, one.host, one.host); err == nil || !strings.Contains(err.Error(), "protocol version") {
+				t.Errorf("%s with version %x: %v", one.host, one.version, err)
 			}
 			continue
 		}
-		var got *http.Response
-		var body string
-		eventually(t, one.host+" is answered", func() (ok bool) {
-			var err error
-			got, body, err = fetch(c, one.host)
-			if err != nil {
-				t.Log(err)
-			}
-			return err == nil && got.StatusCode == 200
-		})
-		if serial := got.TLS.PeerCertificates[0].SerialNumber.String(); serial != one.serial || body != "blue" || got.ProtoMajor != 2 {
-			t.Errorf("%s: certificate %s, body %q, %s", one.host, serial, body, got.Proto)
+		got, body := answered(t, c, one.host)
+		if serialOf(got) != one.serial || body != "blue" || got.ProtoMajor != 2 {
+			t.Errorf("%s: certificate %s, body %q, %s", one.host, serialOf(got), body, got.Proto)
 		}
+	}
+	c := caller(at, &tls.Config{RootCAs: ca.Pool()})
+	for _, one := range []struct{ name, host string }{{"a.test", "pay.test"}, {"a.test", "PAY.Test.:443"}, {"pay.test", "a.test"}} {
+		if r, body, err := fetch(c, one.name, one.host); err != nil || r.StatusCode != http.StatusMisdirectedRequest || body != envoy.Misdirected {
+			t.Errorf("%s on a connection for %s: %v, %q, %v", one.host, one.name, r, body, err)
+		}
+	}
+	c.Transport.(*http.Transport).TLSClientConfig.NextProtos = []string{"http/1.1"}
+	c.Transport.(*http.Transport).ForceAttemptHTTP2 = false
+	if got, _ := answered(t, c, "a.test"); got.ProtoMajor != 1 {
+		t.Errorf("a client of HTTP/1.1 gets %s", got.Proto)
+	}
+}
+
+// TestClientsShowACertificate has a real proxy answer only clients with a certificate of the authority of the policy, by whatever name.
+func TestClientsShowACertificate(t *testing.T) {
+	ca, partners, strangers := authority.New(t), authority.New(t), authority.New(t)
+	fleet := secured()
+	fleet.Listeners[0].TLS.Policies[1].Clients = "/partners.pem"
+	s, port := control(t)
+	at := tlsProxy(t, s, port, fleet, secretOf("first", ca.Issue("a.test")), secretOf("pay", ca.Issue("pay.test")), secretOf("wild", ca.Issue("*.wild.test")),
+		Secret{Name: envoy.ClientsSecret("public", "strict"), Authorities: partners.PEM()})
+	with := func(certs ...tls.Certificate) *http.Client {
+		return caller(at, &tls.Config{RootCAs: ca.Pool(), Certificates: certs})
+	}
+	answered(t, with(partners.Issue("p").Pair(t)), "pay.test")
+	answered(t, with(), "a.test")
+	for name, c := range map[string]*http.Client{"nobody": with(), "a stranger": with(strangers.Issue("p").Pair(t))} {
+		if _, _, err := fetch(c, "pay.test", "pay.test"); err == nil {
+			t.Errorf("%s is answered", name)
+		}
+		if r, _, err := fetch(c, "a.test", "pay.test"); err != nil || r.StatusCode != http.StatusMisdirectedRequest {
+			t.Errorf("%s gets around the policy: %v, %v", name, r, err)
+		}
+	}
+}
+
+// TestMissingSecretHoldsNobody has real proxies start while a certificate is not there: the plain listener, the other policies, and
+// other names of the same policy are served all the same, and the rest as soon as it is there. A proxy that runs keeps what it has.
+func TestMissingSecretHoldsNobody(t *testing.T) {
+	ca := authority.New(t)
+	first, pay, wild := ca.Issue("a.test", "x.test"), ca.Issue("pay.test"), ca.Issue("*.wild.test")
+	s, port := control(t)
+	fleet := secured()
+	began := time.Now()
+	at := tlsProxy(t, s, port, fleet, secretOf("first", first))
+	c := caller(at, &tls.Config{RootCAs: ca.Pool()})
+	answered(t, c, "a.test")
+	if took := time.Since(began); took > 1900*time.Millisecond {
+		t.Errorf("the proxy took %v: it waited for a secret until it gave up", took)
+	}
+	for _, host := range []string{"pay.test", "x.wild.test"} {
+		if _, _, err := fetch(c, host, host); err == nil {
+			t.Errorf("%s is answered without its certificate", host)
+		}
+	}
+	s.Entrust("edge", []Secret{secretOf("first", first), secretOf("pay", pay), secretOf("wild", wild)})
+	for host, want := range map[string]authority.Certificate{"pay.test": pay, "x.wild.test": wild} {
+		if got, _ := answered(t, c, host); serialOf(got) != want.Serial(t) {
+			t.Errorf("%s is shown %s", host, serialOf(got))
+		}
+	}
+
+	// Another certificate is declared, and is not there: nothing of what is served changes.
+	r := release(declaredAt(t, "a", backend(t, "green"), "a.test", "pay.test", "*.wild.test"))
+	r.Fleet = secured()
+	r.Fleet.Certificates = append(r.Fleet.Certificates, schema.Certificate{ID: "z", Chain: "/z.pem", Key: "/z.key", Hosts: []schema.Hostname{"z.test"}})
+	s.Publish(r)
+	eventually(t, "the service goes on", acknowledgedAs(s, r.Services["a"]))
+	for _, host := range []string{"a.test", "pay.test", "x.wild.test"} {
+		if _, body, err := fetch(c, host, host); err != nil || body != "green" {
+			t.Errorf("%s: %q, %v", host, body, err)
+		}
+	}
+}
+
+// TestRestartSendsNoSecret has a real proxy connect again to a server that was started anew: it is sent neither secrets nor listeners,
+// also where a certificate cannot be had any more, and connections go on.
+func TestRestartSendsNoSecret(t *testing.T) {
+	for _, lost := range []bool{false, true} {
+		t.Run(fmt.Sprintf("one is lost %v", lost), func(t *testing.T) { testRestartSendsNoSecret(t, lost) })
+	}
+}
+
+func testRestartSendsNoSecret(t *testing.T, lost bool) {
+	ca := authority.New(t)
+	secrets := []Secret{secretOf("first", ca.Issue("a.test", "x.test")), secretOf("pay", ca.Issue("pay.test")), secretOf("wild", ca.Issue("*.wild.test"))}
+	l := localListener(t)
+	s, g := controlAt(t, l)
+	a := declaredAt(t, "a", backend(t, "blue"), "a.test", "pay.test", "*.wild.test")
+	r := release(a)
+	r.Fleet = secured()
+	s.Entrust("edge", secrets)
+	s.Publish(r)
+	at := realProxy(t, "one", l.Addr().(*net.TCPAddr).Port)
+	c := caller(at, &tls.Config{RootCAs: ca.Pool()})
+	for _, host := range []string{"a.test", "pay.test", "x.wild.test"} {
+		answered(t, c, host)
+	}
+	g.Stop()
+
+	again, err := net.Listen("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sent atomic.Int64
+	s, _ = controlAt(t, again, grpc.StreamInterceptor(func(srv any, ss grpc.ServerStream, _ *grpc.StreamServerInfo, next grpc.StreamHandler) error {
+		return next(srv, counted{ss, &sent})
+	}))
+	if lost {
+		secrets = secrets[:2]
+	}
+	s.Entrust("edge", secrets)
+	s.Publish(r)
+	eventually(t, "known to be served", acknowledgedAs(s, a))
+	for _, host := range []string{"a.test", "pay.test", "x.wild.test"} {
+		if _, body, err := fetch(c, host, host); err != nil || body != "blue" {
+			t.Errorf("%s: %q, %v", host, body, err)
+		}
+	}
+	if n := sent.Load(); n != 0 {
+		t.Errorf("%d answers were sent, want none", n)
 	}
 }

@@ -25,7 +25,7 @@ func Listener(fleet schema.Fleet, l schema.Listener, layout Layout, bind netip.A
 		PerConnectionBufferLimitBytes: wrapperspb.UInt32(bufferLimit),
 	}
 	if l.TLS == nil {
-		out.FilterChains = []*listenerv3.FilterChain{{Filters: httpConnections(l, layout)}}
+		out.FilterChains = []*listenerv3.FilterChain{{Filters: httpConnections(l, layout.Lua(l.Exposure))}}
 		return out
 	}
 	out.ListenerFilters = []*listenerv3.ListenerFilter{inspector()}
@@ -34,7 +34,7 @@ func Listener(fleet schema.Fleet, l schema.Listener, layout Layout, bind netip.A
 		out.FilterChains = append(out.FilterChains, &listenerv3.FilterChain{
 			Name:                          "tls/" + string(p.ID),
 			FilterChainMatch:              serverNames(p),
-			Filters:                       httpConnections(l, layout),
+			Filters:                       httpConnections(l, layout.Lua(l.Exposure)+policyLua(*l.TLS, p)),
 			TransportSocket:               transport(shown(fleet, l, p, lacking), l, p),
 			TransportSocketConnectTimeout: seconds(handshake),
 		})
@@ -42,10 +42,10 @@ func Listener(fleet schema.Fleet, l schema.Listener, layout Layout, bind netip.A
 	return out
 }
 
-func httpConnections(l schema.Listener, layout Layout) []*listenerv3.Filter {
+func httpConnections(l schema.Listener, lua string) []*listenerv3.Filter {
 	return []*listenerv3.Filter{{
 		Name:       "envoy.filters.network.http_connection_manager",
-		ConfigType: &listenerv3.Filter_TypedConfig{TypedConfig: packed(connectionManager(ListenerName(l), l.Exposure, layout))},
+		ConfigType: &listenerv3.Filter_TypedConfig{TypedConfig: packed(connectionManager(ListenerName(l), lua))},
 	}}
 }
 
@@ -53,11 +53,11 @@ func httpConnections(l schema.Listener, layout Layout) []*listenerv3.Filter {
 func ListenerName(l schema.Listener) string { return fmt.Sprintf("edge-%d", l.Port) }
 
 // connectionManager follows Envoy's advice for a proxy that faces untrusted clients.
-func connectionManager(name string, exposure schema.Exposure, layout Layout) *hcmv3.HttpConnectionManager {
+func connectionManager(name, lua string) *hcmv3.HttpConnectionManager {
 	return &hcmv3.HttpConnectionManager{
 		StatPrefix:                   name,
 		RouteSpecifier:               scopedRoutes(name),
-		HttpFilters:                  filters(exposure, layout),
+		HttpFilters:                  filters(lua),
 		ServerName:                   "edgewright",
 		UseRemoteAddress:             yes(),
 		InternalAddressConfig:        &hcmv3.HttpConnectionManager_InternalAddressConfig{}, // no client is trusted for its address
@@ -111,12 +111,12 @@ func aggregated() *corev3.ConfigSource {
 	}
 }
 
-func filters(exposure schema.Exposure, layout Layout) []*hcmv3.HttpFilter {
-	lua := &luav3.Lua{DefaultSourceCode: &corev3.DataSource{
-		Specifier: &corev3.DataSource_InlineString{InlineString: layout.Lua(exposure)},
+func filters(lua string) []*hcmv3.HttpFilter {
+	source := &luav3.Lua{DefaultSourceCode: &corev3.DataSource{
+		Specifier: &corev3.DataSource_InlineString{InlineString: lua},
 	}}
 	return []*hcmv3.HttpFilter{
-		httpFilter("envoy.filters.http.lua", lua),
+		httpFilter("envoy.filters.http.lua", source),
 		httpFilter("envoy.filters.http.router", &routerv3.Router{SuppressEnvoyHeaders: true}),
 	}
 }

@@ -1,7 +1,10 @@
 package envoy
 
 import (
+	_ "embed"
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -11,6 +14,12 @@ import (
 
 	"github.com/edgewright/edgewright/schema"
 )
+
+//go:embed policy.lua
+var policyLuaSource string
+
+// Misdirected is the body of the 421 for a host that is bound to another policy than the connection's.
+const Misdirected = "421: ask for this host on a connection of its own\n"
 
 // handshake is how long a client may take until its connection is encrypted.
 const handshake = 10 * time.Second
@@ -72,6 +81,25 @@ func serverNames(p schema.TLSPolicy) *listenerv3.FilterChainMatch {
 		out.ServerNames = append(out.ServerNames, string(h))
 	}
 	return out
+}
+
+// policyLua goes on with the source of the filter that sets the scope header, where a host may be bound to another policy.
+func policyLua(t schema.TLS, p schema.TLSPolicy) string {
+	if len(t.Policies) == 1 {
+		return ""
+	}
+	var exact, below []string
+	for _, other := range t.Policies {
+		for _, h := range sortedHosts(other.Hosts) {
+			if above, wild := strings.CutPrefix(string(h), "*"); wild {
+				below = append(below, fmt.Sprintf("[%q]=%q", above, other.ID))
+			} else {
+				exact = append(exact, fmt.Sprintf("[%q]=%q", h, other.ID))
+			}
+		}
+	}
+	return fmt.Sprintf("\nlocal POLICY, DEFAULT, MISDIRECTED = %q, %q, %q\nlocal EXACT, BELOW = {%s}, {%s}\n%s",
+		p.ID, t.Default, Misdirected, strings.Join(exact, ","), strings.Join(below, ","), policyLuaSource)
 }
 
 // inspector reads from the first bytes of a connection which name the client asks for.
