@@ -46,7 +46,7 @@ func caller(at string, config *tls.Config) *http.Client {
 		var d net.Dialer
 		return d.DialContext(ctx, network, at)
 	}
-	return &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DialContext: dial, TLSClientConfig: config, ForceAttemptHTTP2: true, DisableKeepAlives: true}}
+	return &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DialContext: dial, TLSClientConfig: config.Clone(), ForceAttemptHTTP2: true, DisableKeepAlives: true}}
 }
 
 // fetch asks for a host on a connection that was made for a name.
