@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -55,35 +56,52 @@ func named(fleet schema.Fleet) map[string]files {
 	return out
 }
 
-// read is what the files hold, or why it is not taken. What is told names paths and host names, never contents.
-func (f files) read(now time.Time) (p *pair, of sum, why string) {
-	hash := sha256.New()
-	content := func(path string) ([]byte, fs.FileMode, error) {
+// contents are what the files of a secret hold, or why they cannot be read.
+type contents struct {
+	chain, key, authorities []byte
+	open                    bool // the key's file may be read by everybody
+	err                     error
+}
+
+func (f files) read() contents {
+	var c contents
+	var errs []error
+	one := func(path string, into *[]byte) (mode fs.FileMode) {
 		data, mode, err := readFile(path)
-		fmt.Fprintf(hash, "%s %d %v\n", path, len(data), err)
-		hash.Write(data)
-		return data, mode, err
+		*into = data
+		errs = append(errs, err)
+		return mode
 	}
 	if f.authorities != "" {
-		data, _, err := content(f.authorities)
-		hash.Sum(of[:0])
-		if err != nil {
-			return nil, of, err.Error()
-		}
-		p, why = authorities(f.authorities, data, now)
-		return p, of, why
+		one(f.authorities, &c.authorities)
+	} else {
+		one(f.chain, &c.chain)
+		c.open = one(f.key, &c.key).Perm()&0o004 != 0
 	}
-	chain, _, chainErr := content(f.chain)
-	key, mode, keyErr := content(f.key)
-	hash.Sum(of[:0])
-	if err := errors.Join(chainErr, keyErr); err != nil {
-		return nil, of, errors.Join(chainErr, keyErr).Error()
+	c.err = errors.Join(errs...)
+	return c
+}
+
+func (c contents) sum() (out sum) {
+	hash := sha256.New()
+	for _, data := range [][]byte{c.chain, c.key, c.authorities} {
+		fmt.Fprintf(hash, "%d\n", len(data))
+		hash.Write(data)
 	}
-	p, why = f.certificate(chain, key, now)
-	if p != nil {
-		p.open = mode.Perm()&0o004 != 0
+	fmt.Fprintln(hash, c.err)
+	hash.Sum(out[:0])
+	return out
+}
+
+// check is what is good, or why it is not taken. What is told names paths and host names, never contents.
+func (f files) check(c contents, now time.Time) (p *pair, why string) {
+	switch {
+	case c.err != nil:
+		return nil, strings.ReplaceAll(c.err.Error(), "\n", "; ")
+	case f.authorities != "":
+		return authorities(f.authorities, c.authorities, now)
 	}
-	return p, of, why
+	return f.certificate(c.chain, c.key, now)
 }
 
 // readFile reads a regular file that is not too large. A pipe does not make it wait.

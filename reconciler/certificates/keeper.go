@@ -46,6 +46,7 @@ type entry struct {
 	files files
 	sum   sum // of what was looked at last
 	good  *pair
+	taken sum       // of what is good
 	why   string    // what was looked at last is not taken; empty: it is
 	told  time.Time // that it ends soon
 }
@@ -127,9 +128,14 @@ func (k *Keeper) Look() {
 func (k *Keeper) look(fleet schema.FleetID, e *entry, atOnce bool) (changed bool) {
 	log := k.Log.With("fleet", fleet, "certificate", e.files.name)
 	defer k.tellEnd(log, e)
-	read, sum, why := e.files.read(k.Now())
+	contents := e.files.read()
+	sum := contents.sum()
+	if sum == e.taken && e.why == "" {
+		return false
+	}
 	settled := atOnce || sum == e.sum
 	e.sum = sum
+	read, why := e.files.check(contents, k.Now())
 	if why != "" {
 		if settled && why != e.why {
 			e.why = why
@@ -140,11 +146,11 @@ func (k *Keeper) look(fleet schema.FleetID, e *entry, atOnce bool) (changed bool
 	if e.why != "" {
 		log.Info("certificate is in order again")
 	}
-	e.why = ""
+	e.why, e.taken = "", sum
 	if e.good != nil && e.good.same(read) {
 		return false
 	}
-	if read.open {
+	if contents.open {
 		log.Warn("everybody on the machine may read the private key", "file", e.files.key)
 	}
 	log.Info("certificate taken", "expires", read.expires().UTC().Format(time.RFC3339))

@@ -128,7 +128,7 @@ func TestBadFiles(t *testing.T) {
 		change     func(*testing.T, *scene)
 	}{
 		{"no chain", "open DIR/web.pem: no such file or directory", func(t *testing.T, s *scene) { remove(t, s.path("web.pem")) }},
-		{"no files", "open DIR/web.pem: no such file or directory\nopen DIR/web.key: no such file or directory", func(t *testing.T, s *scene) {
+		{"no files", "open DIR/web.pem: no such file or directory; open DIR/web.key: no such file or directory", func(t *testing.T, s *scene) {
 			remove(t, s.path("web.pem"))
 			remove(t, s.path("web.key"))
 		}},

@@ -28,7 +28,6 @@ type pair struct {
 	leaf *x509.Certificate // of authorities, the one that ends first
 	pem  []byte            // certificates alone, whatever else the file holds
 	key  secret.Value
-	open bool // the key's file may be read by everybody
 }
 
 func (p *pair) same(other *pair) bool {

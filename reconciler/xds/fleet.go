@@ -25,12 +25,13 @@ type fleet struct {
 	published map[schema.ServiceID]*version
 	digest    [sha256.Size]byte // over services and versions published
 	proven    map[schema.ServiceID]proof
-	unproven  map[schema.ServiceID]struct{} // published, and not acknowledged by any proxy yet
-	gone      map[schema.ServiceID]struct{} // not published, but a name of theirs is of one that is not proven
-	refused   map[schema.ServiceID]verdict  // content that is never sent again
-	others    map[string]verdict            // by type and name: listeners, scopes and secrets
-	secrets   map[string]*discoveryv3.Resource
-	seats     map[string]*seat // by node
+	unproven  map[schema.ServiceID]struct{}    // published, and not acknowledged by any proxy yet
+	gone      map[schema.ServiceID]struct{}    // not published, but a name of theirs is of one that is not proven
+	refused   map[schema.ServiceID]verdict     // content that is never sent again
+	others    map[string]verdict               // by type and name: listeners, scopes and secrets
+	secrets   map[string]*discoveryv3.Resource // by name
+	entrusted int                              // how often they were replaced
+	seats     map[string]*seat                 // by node
 }
 
 // proof is what proxies of the fleet have acknowledged of a service.

@@ -59,6 +59,7 @@ func (f *fleet) entrust(secrets []Secret) {
 		}
 	}
 	f.secrets = next
+	f.entrusted++
 	if f.frame != nil {
 		f.frame = f.frame.lackingOf(next)
 	}
@@ -118,12 +119,15 @@ func (t *stream) holdBack(out *response) (held bool) {
 type vault struct {
 	*ledger
 	wanted map[string]bool // by name: whether the proxy waits for an answer
+	calm   bool            // nothing is wanted that was not answered,
+	at     int             // as of the secrets entrusted then
 }
 
-func newVault() vault { return vault{newLedger(secretType), map[string]bool{}} }
+func newVault() *vault { return &vault{ledger: newLedger(secretType), wanted: map[string]bool{}} }
 
 // subscribe notes which secrets the proxy wants.
-func (v vault) subscribe(r *discoveryv3.DeltaDiscoveryRequest, first bool) error {
+func (v *vault) subscribe(r *discoveryv3.DeltaDiscoveryRequest, first bool) error {
+	v.calm = v.calm && len(r.GetResourceNamesSubscribe()) == 0
 	for _, name := range r.GetResourceNamesUnsubscribe() {
 		delete(v.wanted, name)
 		delete(v.has, name)
@@ -142,10 +146,14 @@ func (v vault) subscribe(r *discoveryv3.DeltaDiscoveryRequest, first bool) error
 
 // answer is one secret that the proxy does not have as it is, alone so that a refusal is of nothing else, and the names that it waits
 // for and nobody has. What it has and nobody has any more stays, as long as a listener of it refers to it.
-func (v vault) answer(f *fleet) *response {
+func (v *vault) answer(f *fleet) *response {
 	out := &response{}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if v.calm && v.at == f.entrusted {
+		return out
+	}
+	v.at = f.entrusted
 	for _, name := range slices.Sorted(maps.Keys(v.wanted)) {
 		r, waits := f.secrets[name], v.wanted[name]
 		switch {
@@ -157,6 +165,7 @@ func (v vault) answer(f *fleet) *response {
 			v.wanted[name] = false
 		}
 	}
+	v.calm = len(out.added) == 0
 	return out
 }
 

@@ -28,7 +28,7 @@ type stream struct {
 	nonce int
 
 	clusters, listeners, scopes, routes *ledger
-	secrets                             vault
+	secrets                             *vault
 
 	goals     map[schema.ServiceID]goal
 	held      map[schema.ServiceID]struct{} // the goal is not what is published
