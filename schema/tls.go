@@ -18,6 +18,13 @@ type Certificate struct {
 	Chain string        `json:"chain"` // leaf first
 	Key   string        `json:"key"`
 	Hosts []Hostname    `json:"hosts"` // that it is shown for; a wildcard stands for one label
+
+	Exposure Exposure `json:"exposure,omitempty"` // of the only listener that shows it; empty: all do
+}
+
+// Certified are the certificates that a listener of the fleet may show.
+func (f Fleet) Certified(e Exposure) []Certificate {
+	return slices.DeleteFunc(slices.Clone(f.Certificates), func(c Certificate) bool { return c.Exposure != "" && c.Exposure != e })
 }
 
 // TLS makes a listener take nothing but TLS.

@@ -61,7 +61,7 @@ func SecretsOf(fleet schema.Fleet, l schema.Listener) []string {
 // and no other chain answers them.
 func shown(fleet schema.Fleet, l schema.Listener, p schema.TLSPolicy, lacking []string) []string {
 	var all []string
-	for _, c := range l.TLS.Shown(p, fleet.Certificates) {
+	for _, c := range l.TLS.Shown(p, fleet.Certified(l.Exposure)) {
 		all = append(all, CertificateSecret(c.ID))
 	}
 	there := slices.DeleteFunc(slices.Clone(all), func(name string) bool { return slices.Contains(lacking, name) })
