@@ -2,17 +2,10 @@ package xds
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"log/slog"
-	"math/big"
-	"net"
-	"net/url"
+
 	"os"
 	"path/filepath"
 	"strings"
@@ -27,82 +20,33 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
+	"github.com/edgewright/edgewright/fixtures/authority"
 	"github.com/edgewright/edgewright/fixtures/envoy"
 )
 
-// authority signs certificates for a test.
-type authority struct {
-	t    *testing.T
-	dir  string
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
-	file string
+// signer signs certificates for a test, and keeps them in files.
+type signer struct {
+	*authority.Authority
+	t         *testing.T
+	dir, file string // its own certificate is in file
 }
 
-func newAuthority(t *testing.T) *authority {
+func newSigner(t *testing.T) *signer {
 	t.Helper()
-	a := &authority{t: t, dir: t.TempDir()}
-	a.key = a.newKey()
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "authority"}, NotAfter: time.Now().Add(time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, a.key.Public(), a.key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if a.cert, err = x509.ParseCertificate(der); err != nil {
-		t.Fatal(err)
-	}
-	a.file = a.write("ca.pem", "CERTIFICATE", der)
+	a := &signer{Authority: authority.New(t), t: t, dir: t.TempDir()}
+	a.file = filepath.Join(a.dir, "ca.pem")
+	authority.Replace(t, a.file, a.PEM())
 	return a
 }
 
-func (a *authority) newKey() *ecdsa.PrivateKey {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	return key
-}
-
-func (a *authority) write(name, kind string, der []byte) string {
+// sign makes files with a certificate of these names, and of this machine, and its key.
+func (a *signer) sign(file string, names ...string) (cert, key string) {
 	a.t.Helper()
-	file := filepath.Join(a.dir, name)
-	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
-		a.t.Fatal(err)
-	}
-	return file
-}
-
-// sign makes files with a certificate of these names, URIs or DNS names, and its key.
-func (a *authority) sign(file string, names ...string) (cert, key string) {
-	a.t.Helper()
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-	}
-	for _, name := range names {
-		if u, err := url.Parse(name); err == nil && u.Scheme != "" {
-			template.URIs = append(template.URIs, u)
-		} else {
-			template.DNSNames = append(template.DNSNames, name)
-		}
-	}
-	own := a.newKey()
-	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, own.Public(), a.key)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	secret, err := x509.MarshalPKCS8PrivateKey(own)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	return a.write(file+".pem", "CERTIFICATE", der), a.write(file+".key", "PRIVATE KEY", secret)
+	return a.Issue(append(names, "127.0.0.1")...).Write(a.t, a.dir, file)
 }
 
 // text writes a file of lines.
-func (a *authority) text(name string, lines ...string) string {
+func (a *signer) text(name string, lines ...string) string {
 	a.t.Helper()
 	file := filepath.Join(a.dir, name)
 	if err := os.WriteFile(file, []byte(strings.Join(lines, "\n")), 0o600); err != nil {
@@ -181,7 +125,7 @@ const (
 
 // TestWhoMayConnect has proxies come with every kind of certificate and token.
 func TestWhoMayConnect(t *testing.T) {
-	ours, others := newAuthority(t), newAuthority(t)
+	ours, others := newSigner(t), newSigner(t)
 	cert, key := ours.sign("server", "localhost")
 	tokens := ours.text("tokens", "# fleets", "", "edge 0123456789abcdef-edge", "edge 0123456789abcdef-next # soon", "moon 0123456789abcdef-moon")
 	names := ours.text("names", "any.acme.example edge", "One.acme.example edge one")
@@ -190,7 +134,7 @@ func TestWhoMayConnect(t *testing.T) {
 	both.Tokens = tokens
 	byToken := Admission{Tokens: tokens}
 	n := 0
-	by := func(of *authority, names ...string) visitor {
+	by := func(of *signer, names ...string) visitor {
 		n++
 		v := visitor{ca: ours.file, node: "one", fleet: "edge"}
 		if of != nil {
@@ -254,7 +198,7 @@ func TestWhoMayConnect(t *testing.T) {
 
 // TestFilesChange has tokens, authority and certificate replaced while the server runs; a broken file changes nothing.
 func TestFilesChange(t *testing.T) {
-	ours, next := newAuthority(t), newAuthority(t)
+	ours, next := newSigner(t), newSigner(t)
 	cert, key := ours.sign("server", "localhost")
 	tokens := ours.text("tokens", "edge 0123456789abcdef-edge")
 	_, at := guarded(t, Admission{Cert: cert, Key: key, ClientCA: ours.file, Tokens: tokens})
@@ -320,7 +264,7 @@ func TestAdmission(t *testing.T) {
 
 // TestBadFiles reads files that are not good.
 func TestBadFiles(t *testing.T) {
-	a := newAuthority(t)
+	a := newSigner(t)
 	cert, _ := a.sign("server", "localhost")
 	_, otherKey := a.sign("other", "localhost")
 	for _, c := range []struct {
@@ -367,7 +311,7 @@ func TestTurnedAwayIsBounded(t *testing.T) {
 
 // TestEnvoyShowsWhoItIs has real proxies come with a certificate and with a token.
 func TestEnvoyShowsWhoItIs(t *testing.T) {
-	ours := newAuthority(t)
+	ours := newSigner(t)
 	cert, key := ours.sign("server", "localhost")
 	s, at := guarded(t, Admission{Cert: cert, Key: key, ClientCA: ours.file, Tokens: ours.text("tokens", "edge 0123456789abcdef-edge")})
 	one, two, three := envoy.Config{Node: "one", CA: ours.file}, envoy.Config{Node: "two", CA: ours.file}, envoy.Config{Node: "three", CA: ours.file}

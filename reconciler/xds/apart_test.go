@@ -10,6 +10,7 @@ import (
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	listenerservice "github.com/envoyproxy/go-control-plane/envoy/service/listener/v3"
 	routeservice "github.com/envoyproxy/go-control-plane/envoy/service/route/v3"
+	secretservice "github.com/envoyproxy/go-control-plane/envoy/service/secret/v3"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -31,7 +32,7 @@ func streamOf(t *testing.T, conn *testConn, url string) *client {
 	if conn.form == sotw {
 		open := map[string]func(context.Context, ...grpc.CallOption) (sotwClient, error){
 			clusterType: clusters.StreamClusters, listenerType: listeners.StreamListeners,
-			scopeType: scopes.StreamScopedRoutes, routeType: routes.StreamRoutes,
+			scopeType: scopes.StreamScopedRoutes, routeType: routes.StreamRoutes, secretType: secretservice.NewSecretDiscoveryServiceClient(conn).StreamSecrets,
 		}
 		var stream sotwClient
 		stream, err = open[url](ctx)
@@ -39,7 +40,7 @@ func streamOf(t *testing.T, conn *testConn, url string) *client {
 	} else {
 		open := map[string]func(context.Context, ...grpc.CallOption) (deltaClient, error){
 			clusterType: clusters.DeltaClusters, listenerType: listeners.DeltaListeners,
-			scopeType: scopes.DeltaScopedRoutes, routeType: routes.DeltaRoutes,
+			scopeType: scopes.DeltaScopedRoutes, routeType: routes.DeltaRoutes, secretType: secretservice.NewSecretDiscoveryServiceClient(conn).DeltaSecrets,
 		}
 		to, err = open[url](ctx)
 	}

@@ -80,11 +80,12 @@ func (t *stream) inspect() Inspected {
 	}
 	out := Inspected{Node: t.fleet.nodeOf(t.seat)}
 	clusters, routes, owners := t.fleet.wants(t.frame)
+	secrets := t.fleet.secretsOf(t.secrets.wanted)
 	barred := t.fleet.verdicts()
 	for _, one := range []struct {
 		l      *ledger
 		wanted map[string]*discoveryv3.Resource
-	}{{t.clusters, clusters}, {t.routes, routes}, {t.scopes, t.frame.scopes}, {t.listeners, t.frame.listeners(t.node.bind)}} {
+	}{{t.clusters, clusters}, {t.secrets.ledger, secrets}, {t.routes, routes}, {t.scopes, t.frame.scopes}, {t.listeners, t.frame.listeners(t.node.bind)}} {
 		out.Types = append(out.Types, t.inspectType(one.l, one.wanted, owners, barred))
 	}
 	return out
@@ -165,6 +166,19 @@ func (f *fleet) wants(at *frame) (clusters, routes map[string]*discoveryv3.Resou
 	return clusters, routes, owners
 }
 
+// secretsOf are those of the fleet that a proxy asks for.
+func (f *fleet) secretsOf(names map[string]bool) map[string]*discoveryv3.Resource {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	out := map[string]*discoveryv3.Resource{}
+	for name := range names {
+		if r := f.secrets[name]; r != nil {
+			out[name] = r
+		}
+	}
+	return out
+}
+
 // verdicts say of each service whose published content was refused why.
 func (f *fleet) verdicts() map[schema.ServiceID]string {
 	out := map[schema.ServiceID]string{}
@@ -178,6 +192,9 @@ func (f *fleet) verdicts() map[schema.ServiceID]string {
 
 // known is the content of a resource that the proxy has, nil where it is not kept any more.
 func (t *stream) known(l *ledger, name, version string, wanted *discoveryv3.Resource) *discoveryv3.Resource {
+	if l.url == secretType {
+		return nil // it is nobody else's business
+	}
 	if wanted != nil && wanted.Version == version {
 		return wanted
 	}

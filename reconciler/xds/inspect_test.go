@@ -98,3 +98,16 @@ func TestInspectRefused(t *testing.T) {
 		return false
 	})
 }
+
+// TestInspectSecrets: of secrets only the names and versions are told.
+func TestInspectSecrets(t *testing.T) {
+	s, conn := newServerFor(t, delta)
+	c := secure(t, s, conn, madeSecret("certificate/first", "1"))
+	askForSecrets(c, "certificate/first")
+	c.ack(c.next(secretType))
+	eventually(t, "it has it", func() bool { return inspected(t, s, "one", secretType).Has == 1 })
+	got := inspected(t, s, "one", secretType)
+	if len(got.Differ) != 0 || len(got.all) != 1 || got.all[0].Name != "certificate/first" || got.all[0].Has == "" || got.all[0].bytes != nil {
+		t.Errorf("%+v", got)
+	}
+}

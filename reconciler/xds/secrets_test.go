@@ -9,7 +9,6 @@ import (
 	"time"
 
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -28,7 +27,7 @@ func askForSecrets(c *client, names ...string) {
 }
 
 // secure publishes a fleet with TLS, and opens a stream of it.
-func secure(t *testing.T, s *Server, conn *grpc.ClientConn, secrets ...Secret) *client {
+func secure(t *testing.T, s *Server, conn *testConn, secrets ...Secret) *client {
 	t.Helper()
 	s.Entrust("edge", secrets)
 	r := release()
@@ -38,6 +37,28 @@ func secure(t *testing.T, s *Server, conn *grpc.ClientConn, secrets ...Secret) *
 	c.ask(&discoveryv3.DeltaDiscoveryRequest{Node: nodeNamed("one", "edge"), TypeUrl: clusterType})
 	c.ack(c.next(clusterType))
 	return c
+}
+
+// TestSecretsApart: secrets are served on a stream of their own too, in both forms, and a new one is sent as it comes.
+func TestSecretsApart(t *testing.T) {
+	speaking(t, func(t *testing.T, speaks form) {
+		s, conn := newServerFor(t, speaks)
+		r := release()
+		r.Fleet = secured()
+		s.Entrust("edge", []Secret{madeSecret("certificate/first", "1")})
+		s.Publish(r)
+		c := streamOf(t, conn, secretType)
+		c.ask(&discoveryv3.DeltaDiscoveryRequest{Node: nodeNamed("one", "edge"), TypeUrl: secretType, ResourceNamesSubscribe: []string{"certificate/first"}})
+		for _, content := range []string{"1", "2"} {
+			s.Entrust("edge", []Secret{madeSecret("certificate/first", content)})
+			got := c.next(secretType)
+			if joined(got) != "certificate/first" || !bytes.Contains(got.Resources[0].Resource.Value, []byte("key of "+content)) {
+				t.Errorf("answer is %v", joined(got))
+			}
+			c.ack(got)
+			c.silent()
+		}
+	})
 }
 
 // TestSecrets follows one stream: each name is answered at once, and only what changes is sent.

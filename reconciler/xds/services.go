@@ -5,6 +5,7 @@ import (
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	listenerservice "github.com/envoyproxy/go-control-plane/envoy/service/listener/v3"
 	routeservice "github.com/envoyproxy/go-control-plane/envoy/service/route/v3"
+	secretservice "github.com/envoyproxy/go-control-plane/envoy/service/secret/v3"
 	"google.golang.org/grpc"
 )
 
@@ -21,6 +22,7 @@ func (s *Server) Register(g *grpc.Server) {
 	listenerservice.RegisterListenerDiscoveryServiceServer(g, listeners{server: s})
 	routeservice.RegisterRouteDiscoveryServiceServer(g, routes{server: s})
 	routeservice.RegisterScopedRoutesDiscoveryServiceServer(g, scopes{server: s})
+	secretservice.RegisterSecretDiscoveryServiceServer(g, secrets{server: s})
 }
 
 func (s *Server) delta(g deltaStream, only string) error {
@@ -81,3 +83,11 @@ type scopes struct {
 
 func (c scopes) StreamScopedRoutes(g sotwStream) error { return c.server.sotw(g, scopeType) }
 func (c scopes) DeltaScopedRoutes(g deltaStream) error { return c.server.delta(g, scopeType) }
+
+type secrets struct {
+	secretservice.UnimplementedSecretDiscoveryServiceServer
+	server *Server
+}
+
+func (c secrets) StreamSecrets(g sotwStream) error { return c.server.sotw(g, secretType) }
+func (c secrets) DeltaSecrets(g deltaStream) error { return c.server.delta(g, secretType) }

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/edgewright/edgewright/fixtures/authority"
+	fixture "github.com/edgewright/edgewright/fixtures/envoy"
 	"github.com/edgewright/edgewright/reconciler/secret"
 	"github.com/edgewright/edgewright/render/envoy"
 	"github.com/edgewright/edgewright/schema"
@@ -89,7 +90,7 @@ func tlsProxy(t *testing.T, s *Server, port int, fleet schema.Fleet, secrets ...
 	r := release(declaredAt(t, "a", backend(t, "blue"), "a.test", "pay.test", "*.wild.test"))
 	r.Fleet = fleet
 	s.Publish(r)
-	return realProxy(t, "one", port)
+	return proxyNamed(t, fixture.Config{}, "one", port)
 }
 
 // TestTLSByName has a real proxy show each name its certificate, and speak with each what its policy demands.
@@ -214,7 +215,7 @@ func testRestartSendsNoSecret(t *testing.T, lost bool) {
 	r.Fleet = secured()
 	s.Entrust("edge", secrets)
 	s.Publish(r)
-	at := realProxy(t, "one", l.Addr().(*net.TCPAddr).Port)
+	at := proxyNamed(t, fixture.Config{}, "one", l.Addr().(*net.TCPAddr).Port)
 	c := caller(at, &tls.Config{RootCAs: ca.Pool()})
 	for _, host := range []string{"a.test", "pay.test", "x.wild.test"} {
 		answered(t, c, host)

@@ -26,7 +26,7 @@ const (
 func wildcard(url string) bool { return url == clusterType || url == listenerType || url == scopeType }
 
 // byName tells whether a type is served by the names that the proxy asks for.
-func byName(url string) bool { return url == routeType }
+func byName(url string) bool { return url == routeType || url == secretType }
 
 // version is a service as published at one time, encoded once for all streams. It is never changed.
 type version struct {
