@@ -4,20 +4,13 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"os"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/edgewright/edgewright/render/envoy"
 	"github.com/edgewright/edgewright/schema"
 )
-
-// maxFile bounds a file, in bytes: a chain of ten certificates is a tenth of it.
-const maxFile = 256 << 10
 
 // files are those of one secret: a chain and a key, or authorities alone.
 type files struct {
@@ -56,74 +49,39 @@ func named(fleet schema.Fleet) map[string]files {
 	return out
 }
 
-// contents are what the files of a secret hold, or why they cannot be read.
-type contents struct {
-	chain, key, authorities []byte
-	open                    bool // the key's file may be read by everybody
-	err                     error
-}
-
-func (f files) read() contents {
-	var c contents
-	var errs []error
-	one := func(path string, into *[]byte) (mode fs.FileMode) {
-		data, mode, err := readFile(path)
-		*into = data
-		errs = append(errs, err)
-		return mode
-	}
+func (f files) paths() []string {
 	if f.authorities != "" {
-		one(f.authorities, &c.authorities)
-	} else {
-		one(f.chain, &c.chain)
-		c.open = one(f.key, &c.key).Perm()&0o004 != 0
+		return []string{f.authorities}
 	}
-	c.err = errors.Join(errs...)
-	return c
+	return []string{f.chain, f.key}
 }
 
-func (c contents) sum() (out sum) {
+// sum is over what all the files hold.
+func (f files) sum(read map[string]content) (out sum) {
 	hash := sha256.New()
-	for _, data := range [][]byte{c.chain, c.key, c.authorities} {
-		fmt.Fprintf(hash, "%d\n", len(data))
-		hash.Write(data)
+	for _, path := range f.paths() {
+		c := read[path]
+		fmt.Fprintf(hash, "%d %v\n", len(c.data), c.err)
+		hash.Write(c.data)
 	}
-	fmt.Fprintln(hash, c.err)
 	hash.Sum(out[:0])
 	return out
 }
 
 // check is what is good, or why it is not taken. What is told names paths and host names, never contents.
-func (f files) check(c contents, now time.Time) (p *pair, why string) {
-	switch {
-	case c.err != nil:
-		return nil, strings.ReplaceAll(c.err.Error(), "\n", "; ")
-	case f.authorities != "":
-		return authorities(f.authorities, c.authorities, now)
+func (f files) check(read map[string]content, now time.Time) (p *pair, why string) {
+	var errs []error
+	for _, path := range f.paths() {
+		errs = append(errs, read[path].err)
 	}
-	return f.certificate(c.chain, c.key, now)
+	switch err := errors.Join(errs...); {
+	case err != nil:
+		return nil, strings.ReplaceAll(err.Error(), "\n", "; ")
+	case f.authorities != "":
+		return authorities(f.authorities, read[f.authorities].data, now)
+	}
+	return f.certificate(read[f.chain].data, read[f.key].data, now)
 }
 
-// readFile reads a regular file that is not too large. A pipe does not make it wait.
-func readFile(path string) ([]byte, fs.FileMode, error) {
-	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, 0, err
-	}
-	defer func() { _ = file.Close() }()
-	info, err := file.Stat()
-	if err != nil {
-		return nil, 0, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, 0, fmt.Errorf("%s is no file", path)
-	}
-	data, err := io.ReadAll(io.LimitReader(file, maxFile+1))
-	switch {
-	case err != nil:
-		return nil, 0, fmt.Errorf("read %s: %w", path, err)
-	case len(data) > maxFile:
-		return nil, 0, fmt.Errorf("%s is larger than %d bytes", path, maxFile)
-	}
-	return data, info.Mode(), nil
-}
+// open tells whether everybody on the machine may read the key.
+func (f files) open(read map[string]content) bool { return read[f.key].mode.Perm()&0o004 != 0 }

@@ -37,6 +37,7 @@ type Keeper struct {
 	Now     func() time.Time
 	Proxies Proxies
 
+	reader reader
 	mu     sync.Mutex
 	fleets map[schema.FleetID]map[string]*entry // by name of the secret
 }
@@ -61,32 +62,34 @@ type State struct {
 
 // Keep has the secrets of a fleet be those that its listeners name. Files that are named for the first time are read before it returns.
 func (k *Keeper) Keep(fleet schema.Fleet) {
-	named := named(fleet)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.fleets == nil {
 		k.fleets = map[schema.FleetID]map[string]*entry{}
 	}
-	had := k.fleets[fleet.ID]
-	next := map[string]*entry{}
-	fresh := len(had) != len(named)
-	for name, f := range named {
+	had, next, fresh := k.fleets[fleet.ID], map[string]*entry{}, map[string]*entry{}
+	var paths []string
+	for name, f := range named(fleet) {
 		e := had[name]
 		if e == nil || !e.files.same(f) {
-			e, fresh = k.renamed(e, f), true
-			k.look(fleet.ID, e, true)
+			e = renamed(e, f)
+			fresh[name], paths = e, append(paths, f.paths()...)
 		}
 		next[name] = e
 	}
-	if !fresh {
+	if len(fresh) == 0 && len(next) == len(had) {
 		return
+	}
+	read := k.reader.read(paths)
+	for _, name := range slices.Sorted(maps.Keys(fresh)) {
+		k.look(fleet.ID, fresh[name], read, true)
 	}
 	k.fleets[fleet.ID] = next
 	k.entrust(fleet.ID)
 }
 
 // renamed is the entry of other files under the same name: what was good is shown until they are.
-func (k *Keeper) renamed(before *entry, f files) *entry {
+func renamed(before *entry, f files) *entry {
 	e := &entry{files: f}
 	if before != nil && before.good != nil && f.covered(before.good.leaf) == "" {
 		e.good = before.good
@@ -110,12 +113,17 @@ func (k *Keeper) Run(ctx context.Context) error {
 
 // Look looks at all files once.
 func (k *Keeper) Look() {
+	read := k.reader.read(k.paths()) // nobody waits for it
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for _, id := range slices.Sorted(maps.Keys(k.fleets)) {
 		changed := false
 		for _, name := range slices.Sorted(maps.Keys(k.fleets[id])) {
-			changed = k.look(id, k.fleets[id][name], false) || changed
+			e := k.fleets[id][name]
+			if slices.ContainsFunc(e.files.paths(), func(path string) bool { return read[path].path == "" }) {
+				continue // declared since
+			}
+			changed = k.look(id, e, read, false) || changed
 		}
 		if changed {
 			k.entrust(id)
@@ -123,19 +131,30 @@ func (k *Keeper) Look() {
 	}
 }
 
-// look reads the files of a secret, and tells whether there is another good one. Files that do not fit are not judged before they are
+func (k *Keeper) paths() []string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	var out []string
+	for _, entries := range k.fleets {
+		for _, e := range entries {
+			out = append(out, e.files.paths()...)
+		}
+	}
+	return out
+}
+
+// look judges what was read of a secret's files, and tells whether there is another good one. Files that do not fit are not judged before they are
 // the same twice, unless at once: whoever replaces two files does so one after the other.
-func (k *Keeper) look(fleet schema.FleetID, e *entry, atOnce bool) (changed bool) {
+func (k *Keeper) look(fleet schema.FleetID, e *entry, read map[string]content, atOnce bool) (changed bool) {
 	log := k.Log.With("fleet", fleet, "certificate", e.files.name)
 	defer k.tellEnd(log, e)
-	contents := e.files.read()
-	sum := contents.sum()
+	sum := e.files.sum(read)
 	if sum == e.taken && e.why == "" {
 		return false
 	}
 	settled := atOnce || sum == e.sum
 	e.sum = sum
-	read, why := e.files.check(contents, k.Now())
+	p, why := e.files.check(read, k.Now())
 	if why != "" {
 		if settled && why != e.why {
 			e.why = why
@@ -147,14 +166,14 @@ func (k *Keeper) look(fleet schema.FleetID, e *entry, atOnce bool) (changed bool
 		log.Info("certificate is in order again")
 	}
 	e.why, e.taken = "", sum
-	if e.good != nil && e.good.same(read) {
+	if e.good != nil && e.good.same(p) {
 		return false
 	}
-	if contents.open {
+	if e.files.open(read) {
 		log.Warn("everybody on the machine may read the private key", "file", e.files.key)
 	}
-	log.Info("certificate taken", "expires", read.expires().UTC().Format(time.RFC3339))
-	e.good, e.told = read, time.Time{}
+	log.Info("certificate taken", "expires", p.expires().UTC().Format(time.RFC3339))
+	e.good, e.told = p, time.Time{}
 	return true
 }
 
