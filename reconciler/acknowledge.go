@@ -42,15 +42,17 @@ func (l *loop) takeRefusal(ctx context.Context, r xds.Refusal) {
 		return
 	}
 	e, known := f.release.Services[r.Service]
-	if !known || e.Version() != r.Version || e.Refused == e.Content {
+	if !known || e.Version() != r.Version || r.Proven {
 		return
 	}
-	l.Log.Error("Envoy refused a service", "fleet", r.Fleet, "service", r.Service, "node", r.Node, "why", r.Why)
+	next, changed := f.release.Refuse(r.Service, string(r.Cohort), r.Why)
+	if !changed {
+		return
+	}
+	l.Log.Error("Envoy refused a service", "fleet", r.Fleet, "service", r.Service, "node", r.Node, "envoy", r.Cohort, "why", r.Why)
 	l.Metrics.Failures.WithLabelValues("proxy").Inc()
-	if next, changed := f.release.Refuse(r.Service, r.Why); changed {
-		if err := l.replaceRelease(ctx, f, next); err != nil {
-			l.Log.Error("store refusal", "service", r.Service, "error", err)
-		}
+	if err := l.replaceRelease(ctx, f, next); err != nil {
+		l.Log.Error("store refusal", "service", r.Service, "error", err)
 	}
 }
 

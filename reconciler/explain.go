@@ -26,7 +26,7 @@ type Explained struct {
 	Since    time.Time         `json:"since,omitzero"`
 	Version  string            `json:"version,omitempty"` // of the service, as proxies acknowledge it
 	Lingers  bool              `json:"lingers,omitempty"` // the name is not declared any more, and may still be asked for
-	Refused  string            `json:"refused,omitempty"` // why proxies did not take the newest content; what they are served is the one before
+	Refused  string            `json:"refused,omitempty"` // why some proxies did not take this: they are served what was good before
 	Backends []ExplainedTarget `json:"backends,omitempty"`
 }
 
@@ -76,12 +76,8 @@ func (l *loop) explainFleet(ctx context.Context, r release.Release, q render.Req
 	if !is {
 		return out, nil
 	}
-	content, version := e.Served()
-	out.Commit, out.Since, out.Version = e.Commit, e.Since, version
+	out.Commit, out.Since, out.Version, out.Refused = e.Commit, e.Since, e.Version(), e.Why()
 	out.Lingers = !slices.Contains(e.Hosts(), out.Name)
-	if content != e.Content {
-		out.Refused = e.Why
-	}
 	if out.Route == nil {
 		return out, nil
 	}
@@ -89,7 +85,7 @@ func (l *loop) explainFleet(ctx context.Context, r release.Release, q render.Req
 	if !is {
 		return out, nil
 	}
-	unit, err := l.unit(ctx, content)
+	unit, err := l.unit(ctx, e.Content)
 	if err != nil {
 		return out, fmt.Errorf("read content of service %s: %w", out.Service, err)
 	}

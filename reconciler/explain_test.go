@@ -1,6 +1,7 @@
 package reconciler_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -41,18 +42,21 @@ func TestExplainServed(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 
-	// The next commit is refused by a proxy: what is explained is the version of before, with the reason.
+	// The next commit is refused by a proxy, which is told with the reason.
 	b.proxies.acknowledge(false)
 	tip := b.repository.commit(with(b.tree(), "services/statuspage/statuspage.cue", swap("pong", "PONG")))
 	b.until("it is published", func() bool { return ask("status.acme.example", "/ping").Commit == tip })
 	second := ask("status.acme.example", "/ping")
 	b.proxies.mu.Lock()
-	b.proxies.refusals = []xds.Refusal{{Fleet: "edge", Service: "statuspage", Version: second.Version, Node: "one", Why: "it cannot be"}}
+	b.proxies.refusals = []xds.Refusal{{Fleet: "edge", Service: "statuspage", Cohort: "1.39.0", Version: second.Version, Node: "one", Why: "it cannot be"}}
 	b.proxies.mu.Unlock()
 	b.proxies.poke()
-	b.until("the one before is served", func() bool { return ask("status.acme.example", "/ping").Refused == "it cannot be" })
-	if got := ask("status.acme.example", "/ping"); got.Version == second.Version {
-		t.Errorf("it is still %s", got.Version)
+	b.until("the refusal is told", func() bool { return ask("status.acme.example", "/ping").Refused == "Envoy 1.39.0: it cannot be" })
+	b.proxies.mu.Lock()
+	held := b.proxies.releases["edge"].Held["1.39.0"]["statuspage"]
+	b.proxies.mu.Unlock()
+	if held.Version != got.Version && held.Version == second.Version || !strings.Contains(string(held.Unit.VirtualHost), "pong") {
+		t.Errorf("those that refused it are held at %q", held.Version)
 	}
 
 	// A service goes, and its name lingers.

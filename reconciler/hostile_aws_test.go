@@ -25,20 +25,51 @@ func TestHostileRefusedContentAfterARestart(t *testing.T) {
 	b.until("published", func() bool { return strings.Contains(string(published().Unit.VirtualHost), "refused") })
 	refused := published().Version
 	b.proxies.mu.Lock()
-	b.proxies.refusals = []xds.Refusal{{Fleet: "edge", Service: "statuspage", Version: refused, Node: "one", Why: "no"}}
+	b.proxies.refusals = []xds.Refusal{{Fleet: "edge", Service: "statuspage", Cohort: "1.39.0", Version: refused, Node: "one", Why: "no"}}
 	b.proxies.poke()
 	b.proxies.mu.Unlock()
 	b.until("refusal shown", func() bool {
-		return slices.ContainsFunc(b.View().Services, func(s reconciler.ServiceView) bool { return s.Refused == "no" })
+		return slices.ContainsFunc(b.View().Services, func(s reconciler.ServiceView) bool { return s.Refused == "Envoy 1.39.0: no" })
 	})
 	b.stop()
 	b.proxies.mu.Lock()
 	b.proxies.releases, b.proxies.refusals = map[schema.FleetID]xds.Release{}, nil
 	b.proxies.mu.Unlock()
 	b.start()
-	b.until("published again", func() bool { return published().Version != "" })
-	if published().Version == refused {
-		t.Error("what Envoy refused is published again")
+	b.until("published again", func() bool { return published().Version == refused }) // to those who have not refused it
+	b.proxies.mu.Lock()
+	defer b.proxies.mu.Unlock()
+	held := b.proxies.releases["edge"].Held
+	if one := held["1.39.0"]["statuspage"]; len(held) != 1 || len(held["1.39.0"]) != 1 || one.Version == refused || !strings.Contains(string(one.Unit.VirtualHost), "pong") {
+		t.Errorf("what Envoy refused is published again to it: %+v", held)
+	}
+}
+
+// A new service that Envoy refuses: there is nothing to go back to, and that cohort gets nothing of it, also after a restart.
+func TestHostileNewServiceIsRefused(t *testing.T) {
+	b := newBench(t)
+	b.converged()
+	b.proxies.acknowledge(false)
+	b.repository.commit(with(b.tree(), nextFile, declared("next", "edge", "public", "next.trello.acme.example")))
+	b.until("published", func() bool { id, _ := b.proxies.serves("next.trello.acme.example"); return id == "next" })
+	b.proxies.mu.Lock()
+	b.proxies.refusals = []xds.Refusal{{Fleet: "edge", Service: "next", Cohort: "1.39.0", Version: b.proxies.releases["edge"].Services["next"].Version, Node: "one", Why: "no"}}
+	b.proxies.poke()
+	b.proxies.mu.Unlock()
+	nothing := func() bool {
+		b.proxies.mu.Lock()
+		defer b.proxies.mu.Unlock()
+		held, is := b.proxies.releases["edge"].Held["1.39.0"]["next"]
+		return is && len(held.Unit.Domains)+len(held.Unit.Clusters)+len(held.Unit.VirtualHost) == 0 && held.Version != ""
+	}
+	b.until("it gets nothing", nothing)
+	b.proxies.mu.Lock()
+	b.proxies.releases, b.proxies.refusals = map[schema.FleetID]xds.Release{}, nil
+	b.proxies.mu.Unlock()
+	b.start()
+	b.until("it gets nothing after a restart", nothing)
+	if r := b.records("acme.example"); r["next.trello.acme.example"] != "" {
+		t.Error("its name is published")
 	}
 }
 

@@ -27,10 +27,7 @@ func (l *loop) publish(ctx context.Context, now time.Time) error {
 	}
 	for _, id := range sortedKeys(ready) {
 		f := l.fleet(id)
-		steps := slices.DeleteFunc(ready[id], func(s plan.Step) bool { return l.refusedBefore(f, s) })
-		if len(steps) == 0 {
-			continue
-		}
+		steps := ready[id]
 		if err := l.storeContents(ctx, steps); err != nil {
 			return err
 		}
@@ -40,16 +37,6 @@ func (l *loop) publish(ctx context.Context, now time.Time) error {
 		l.count(ctx, steps, "served")
 	}
 	return nil
-}
-
-// refusedBefore keeps content from being served again that a proxy has refused.
-func (l *loop) refusedBefore(f *fleet, s plan.Step) bool {
-	e, known := f.release.Services[schema.ServiceID(s.Key.Name)]
-	if s.Key.Kind != resource.EnvoyService || s.Verb == plan.Delete || !known || e.Refused == "" || e.Refused != contentOf(s.After) {
-		return false
-	}
-	l.status[s.Key] = Status{Failing, "Envoy refused this content: " + e.Why}
-	return true
 }
 
 // fleet is the release of a fleet, made empty when it is the first time.
@@ -93,23 +80,50 @@ func (l *loop) replaceRelease(ctx context.Context, f *fleet, next release.Releas
 	return l.serve(ctx, f)
 }
 
-// serve hands a fleet's release to the proxies.
+// serve hands a fleet's release to the proxies. Cohorts that have refused content of it are held at the last good one.
 func (l *loop) serve(ctx context.Context, f *fleet) error {
-	out := xds.Release{Fleet: f.ports(), Layout: f.release.Layout, Services: map[schema.ServiceID]xds.Service{}}
+	out := xds.Release{Fleet: f.ports(), Layout: f.release.Layout, Services: map[schema.ServiceID]xds.Service{}, Held: map[xds.Cohort]map[schema.ServiceID]xds.Service{}}
 	for id, e := range f.release.Services {
-		content, version := e.Served()
-		unit, err := l.unit(ctx, content)
+		s, err := l.content(ctx, id, e, e.Content, e.Version())
 		if err != nil {
-			return fmt.Errorf("read content of service %s: %w", id, err)
-		}
-		s := xds.Service{ID: id, Version: version, Unit: unit, Extra: e.Linger}
-		if e.Removed {
-			s.Unit.Domains, s.Extra = nil, e.Linger
+			return err
 		}
 		out.Services[id] = s
+		refused := e.RefusedNow()
+		if len(refused) == 0 {
+			continue
+		}
+		content, version := e.Held()
+		held, err := l.content(ctx, id, e, content, version)
+		if err != nil {
+			return err
+		}
+		for _, r := range refused {
+			if out.Held[xds.Cohort(r.Cohort)] == nil {
+				out.Held[xds.Cohort(r.Cohort)] = map[schema.ServiceID]xds.Service{}
+			}
+			out.Held[xds.Cohort(r.Cohort)][id] = held
+		}
 	}
 	l.Proxies.Publish(out)
 	return nil
+}
+
+// content is an entry as proxies get it with some content, or with none.
+func (l *loop) content(ctx context.Context, id schema.ServiceID, e release.Entry, content, version string) (xds.Service, error) {
+	s := xds.Service{ID: id, Version: version, Unit: envoy.Unit{Service: id, Exposure: e.Exposure}}
+	if content == "" {
+		return s, nil
+	}
+	var err error
+	if s.Unit, err = l.unit(ctx, content); err != nil {
+		return s, fmt.Errorf("read content of service %s: %w", id, err)
+	}
+	s.Extra = e.Linger
+	if e.Removed {
+		s.Unit.Domains = nil
+	}
+	return s, nil
 }
 
 // ports is the fleet as the proxies need it.

@@ -216,8 +216,8 @@ func (l *loop) servedStep(s plan.Step) forge.Step {
 	switch version, ok := l.Proxies.Acknowledged(f.release.Fleet, id); {
 	case !bytes.Equal(e.Spec, s.After):
 		return forge.Step{Step: s, Status: forge.StepDone} // a later commit has changed it again
-	case e.Refused == e.Content && e.Content != "":
-		return forge.Step{Step: s, Status: forge.StepFailed, Why: "Envoy refused it: " + e.Why}
+	case e.Why() != "":
+		return forge.Step{Step: s, Status: forge.StepFailed, Why: "Envoy refused it: " + e.Why()}
 	case !ok && e.Good == e.Content:
 		return forge.Step{Step: s, Status: forge.StepDone} // all had it; none is connected now, or one more is still coming up
 	case !ok:

@@ -205,7 +205,7 @@ func (l *loop) showServices() []ServiceView {
 }
 
 func (v *ServiceView) fill(e release.Entry) {
-	v.Commit, v.Since, v.Refused = e.Commit, e.Since, e.Why
+	v.Commit, v.Since, v.Refused = e.Commit, e.Since, e.Why()
 	for _, p := range e.Linger {
 		v.Linger = append(v.Linger, p.Host)
 	}

@@ -50,7 +50,7 @@ func tellServed(w io.Writer, r render.Request, x web.Explained) {
 		fmt.Fprintln(w, "  the name is not declared any more: it is answered until nobody may have it cached")
 	}
 	if x.Refused != "" {
-		fmt.Fprintf(w, "  what is declared now was refused, and the version before is served: %s\n", x.Refused)
+		fmt.Fprintf(w, "  refused, so that the version before is served there: %s\n", x.Refused)
 	}
 	var have, lack []string
 	for _, p := range x.Proxies {

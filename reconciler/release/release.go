@@ -5,12 +5,14 @@
 package release
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/edgewright/edgewright/reconciler/plan"
@@ -34,13 +36,19 @@ type Entry struct {
 	Names    []schema.Hostname `json:"names,omitempty"`   // that Spec declares
 	Exposure schema.Exposure   `json:"exposure"`          // that Spec declares
 	Good     string            `json:"good,omitempty"`    // the content that the whole fleet acknowledged last
-	Refused  string            `json:"refused,omitempty"` // content that a proxy refused; it is not served again
-	Why      string            `json:"why,omitempty"`     // what the proxy said
+	Refused  []Refusal         `json:"refused,omitempty"` // by cohorts, in their order; it is not served to them again
 	Linger   []schema.Place    `json:"linger,omitempty"`  // let go, and may still be asked for; sorted
 	Removed  bool              `json:"removed,omitempty"` // no longer declared: only Linger is served
 	Commit   string            `json:"commit,omitempty"`
 	Since    time.Time         `json:"since"`
 	Origin   schema.Position   `json:"origin,omitzero"`
+}
+
+// Refusal is content that the proxies of a cohort have refused.
+type Refusal struct {
+	Cohort  string `json:"cohort"` // the version of Envoy
+	Content string `json:"content"`
+	Why     string `json:"why"` // what the proxy said
 }
 
 // Hosts are the names that the entry's specification declares; none once it is removed.
@@ -68,12 +76,30 @@ func (e Entry) Exposed(x schema.Exposure) bool {
 // Version changes whenever what is served for the service does.
 func (e Entry) Version() string { return e.version(e.Content) }
 
-// Served is the content that proxies are to have, and its version: the last good one while the present one is refused.
-func (e Entry) Served() (content, version string) {
-	if e.Refused == e.Content && e.Good != "" {
-		return e.Good, e.version(e.Good)
+// Held is the content that a cohort is to have that has refused the present one, and its version: the last good one, or none where there
+// is no such.
+func (e Entry) Held() (content, version string) {
+	if e.Good == e.Content {
+		return "", e.version("")
 	}
-	return e.Content, e.Version()
+	return e.Good, e.version(e.Good)
+}
+
+// RefusedNow are the refusals of the present content.
+func (e Entry) RefusedNow() []Refusal {
+	return slices.DeleteFunc(slices.Clone(e.Refused), func(r Refusal) bool { return r.Content != e.Content })
+}
+
+// Why is what proxies said of the present content that they refused; empty when none did.
+func (e Entry) Why() string {
+	var why []string
+	for _, r := range e.RefusedNow() {
+		if r.Cohort != "" {
+			r.Why = "Envoy " + r.Cohort + ": " + r.Why
+		}
+		why = append(why, r.Why)
+	}
+	return strings.Join(why, "; ")
 }
 
 func (e Entry) version(content string) string {
@@ -223,13 +249,15 @@ func (r Release) Acknowledge(ids ...schema.ServiceID) Release {
 	return r
 }
 
-// Refuse notes that a proxy refused the service's present content.
-func (r Release) Refuse(id schema.ServiceID, why string) (Release, bool) {
+// Refuse notes that the proxies of a cohort refused the service's present content.
+func (r Release) Refuse(id schema.ServiceID, cohort, why string) (Release, bool) {
 	e, ok := r.Services[id]
-	if !ok || e.Refused == e.Content {
+	if !ok || slices.ContainsFunc(e.RefusedNow(), func(old Refusal) bool { return old.Cohort == cohort }) {
 		return r, false
 	}
-	e.Refused, e.Why = e.Content, why
+	e.Refused = slices.DeleteFunc(slices.Clone(e.Refused), func(old Refusal) bool { return old.Cohort == cohort })
+	e.Refused = append(e.Refused, Refusal{cohort, e.Content, why})
+	slices.SortFunc(e.Refused, func(a, b Refusal) int { return cmp.Compare(a.Cohort, b.Cohort) })
 	return r.with(id, e), true
 }
 

@@ -100,3 +100,34 @@ func TestInvariant10VersionsAreOfContent(t *testing.T) {
 		t.Fatal("rolled back, but another version")
 	}
 }
+
+// What one cohort refused is held for it alone, at what was good before; of what nobody had before it gets nothing.
+func TestRefusals(t *testing.T) {
+	r := release.Release{Fleet: "edge", Services: map[schema.ServiceID]release.Entry{"a": {Content: "2", Good: "1"}, "new": {Content: "1"}}}
+	next, changed := r.Refuse("a", "1.39.0", "no")
+	if !changed {
+		t.Fatal("nothing changed")
+	}
+	if _, again := next.Refuse("a", "1.39.0", "no"); again {
+		t.Error("it is noted twice")
+	}
+	next, _ = next.Refuse("a", "1.38.0", "never")
+	next, _ = next.Refuse("new", "1.39.0", "no")
+	e := next.Services["a"]
+	if e.Why() != "Envoy 1.38.0: never; Envoy 1.39.0: no" || len(e.RefusedNow()) != 2 {
+		t.Errorf("%q, %+v", e.Why(), e.Refused)
+	}
+	if content, version := e.Held(); content != "1" || version != (release.Entry{Content: "1"}).Version() {
+		t.Errorf("held at %s %s", content, version)
+	}
+	if content, version := next.Services["new"].Held(); content != "" || version == next.Services["new"].Version() {
+		t.Errorf("held at %q %s", content, version)
+	}
+	e.Content = "3"
+	if e.Why() != "" || len(e.RefusedNow()) != 0 {
+		t.Error("a refusal of other content counts")
+	}
+	if len(r.Services["a"].Refused) != 0 {
+		t.Error("the release before was changed")
+	}
+}

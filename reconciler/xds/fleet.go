@@ -13,11 +13,13 @@ import (
 	"github.com/edgewright/edgewright/schema"
 )
 
-// fleet is what all streams of a fleet share.
+// fleet is what all streams of a cohort of a fleet share.
 type fleet struct {
-	id   schema.FleetID
-	now  func() time.Time
-	poke func()
+	id     schema.FleetID
+	cohort Cohort
+	now    func() time.Time
+	poke   func()
+	alike  *fleet // another cohort of the fleet, while this one is made
 	renders
 
 	mu        sync.Mutex // guards what follows; nothing is sent while it is held
@@ -41,6 +43,7 @@ type proof struct{ last, prior *version }
 type verdict struct {
 	version, node, why string
 	with               unit // could not be told apart from these
+	proven             bool // another proxy of the cohort has it
 }
 
 // seat is what a fleet knows of one stream.
@@ -56,9 +59,9 @@ type seat struct {
 	refused string
 }
 
-func newFleet(id schema.FleetID, now func() time.Time, poke func()) *fleet {
+func newFleet(id schema.FleetID, cohort Cohort, now func() time.Time, poke func()) *fleet {
 	return &fleet{
-		id: id, now: now, poke: poke, renders: renders{made: map[string][]made{}},
+		id: id, cohort: cohort, now: now, poke: poke, renders: renders{made: map[string][]made{}},
 		published: map[schema.ServiceID]*version{}, proven: map[schema.ServiceID]proof{},
 		unproven: map[schema.ServiceID]struct{}{}, gone: map[schema.ServiceID]struct{}{},
 		refused: map[schema.ServiceID]verdict{}, others: map[string]verdict{}, seats: map[string]*seat{},
@@ -103,7 +106,7 @@ func (f *fleet) changed(r Release, all bool) map[schema.ServiceID]*version {
 	changed := map[schema.ServiceID]*version{}
 	for id, s := range r.Services {
 		if old := f.published[id]; all || old == nil || old.Version != s.Version {
-			changed[id] = newVersion(s, r.Layout, now)
+			changed[id] = f.alike.version(s, r.Layout, now)
 		}
 	}
 	for id := range f.published {
@@ -112,6 +115,16 @@ func (f *fleet) changed(r Release, all bool) map[schema.ServiceID]*version {
 		}
 	}
 	return changed
+}
+
+// version is a service encoded; this cohort may have done so already.
+func (f *fleet) version(s Service, layout envoy.Layout, now time.Time) *version {
+	if f != nil {
+		if v := f.published[s.ID]; v != nil && v.Version == s.Version && v.layout == layout {
+			return v
+		}
+	}
+	return newVersion(s, layout, now)
 }
 
 // repack puts what was proven into the buckets of another layout.

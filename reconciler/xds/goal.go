@@ -160,8 +160,10 @@ func (f *fleet) refuse(s *seat, v *version, with unit, why string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	s.refused = why
-	f.refused[v.ID] = verdict{v.Version, s.node.id, why, with}
-	if p := f.proven[v.ID]; p.last != nil && p.last.Version == v.Version {
+	p := f.proven[v.ID]
+	proven := p.last != nil && p.last.Version == v.Version
+	f.refused[v.ID] = verdict{v.Version, s.node.id, why, with, proven}
+	if proven {
 		f.proven[v.ID] = proof{last: p.prior}
 	}
 	for _, other := range f.seats {

@@ -105,7 +105,10 @@ func TestInspectSecrets(t *testing.T) {
 	c := secure(t, s, conn, madeSecret("certificate/first", "1"))
 	askForSecrets(c, "certificate/first")
 	c.ack(c.next(secretType))
-	eventually(t, "it has it", func() bool { return inspected(t, s, "one", secretType).Has == 1 })
+	eventually(t, "it has it", func() bool {
+		got := inspected(t, s, "one", secretType)
+		return got.Has == 1 && got.Version != ""
+	})
 	got := inspected(t, s, "one", secretType)
 	if len(got.Differ) != 0 || len(got.all) != 1 || got.all[0].Name != "certificate/first" || got.all[0].Has == "" || got.all[0].bytes != nil {
 		t.Errorf("%+v", got)

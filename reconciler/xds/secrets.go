@@ -29,21 +29,11 @@ type Secret struct {
 func (s *Server) Entrust(id schema.FleetID, secrets []Secret) {
 	s.publishing.Lock()
 	defer s.publishing.Unlock()
-	s.known(id).entrust(secrets)
-}
-
-// known is a fleet, which streams do not find before its first release.
-func (s *Server) known(id schema.FleetID) *fleet {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, of := range []map[schema.FleetID]*fleet{s.fleets, s.awaited} {
-		if f := of[id]; f != nil {
-			return f
-		}
+	c := s.known(id)
+	c.secrets = secrets
+	for _, f := range c.of {
+		f.entrust(secrets)
 	}
-	f := newFleet(id, s.now, s.poke)
-	s.awaited[id] = f
-	return f
 }
 
 func (f *fleet) entrust(secrets []Secret) {

@@ -3,9 +3,7 @@ package xds
 import (
 	"fmt"
 	"log/slog"
-	"maps"
 	"net"
-	"slices"
 	"sync"
 	"time"
 
@@ -26,6 +24,7 @@ type Release struct {
 	Fleet    schema.Fleet
 	Layout   envoy.Layout
 	Services map[schema.ServiceID]Service
+	Held     map[Cohort]map[schema.ServiceID]Service // what a cohort gets instead, as it has refused what the others get
 }
 
 // Server serves releases to proxies. It knows a fleet from its first Publish on.
@@ -40,9 +39,8 @@ type Server struct {
 
 	publishing sync.Mutex // one Publish at a time
 	mu         sync.Mutex // guards what follows; never held while a fleet's is taken
-	fleets     map[schema.FleetID]*fleet
-	awaited    map[schema.FleetID]*fleet // with secrets, and no release yet
-	waiting    map[chan struct{}]bool    // streams whose fleet has no release yet
+	fleets     map[schema.FleetID]*cohorts
+	waiting    map[chan struct{}]bool // streams whose fleet has no release yet
 	streams    int
 	sessions   map[string]*session // by fleet and node
 
@@ -55,25 +53,9 @@ type Server struct {
 func New(log *slog.Logger, now func() time.Time) *Server {
 	return &Server{
 		log: log, now: now, grace: 2 * time.Second, changed: make(chan struct{}, 1),
-		fleets: map[schema.FleetID]*fleet{}, awaited: map[schema.FleetID]*fleet{}, waiting: map[chan struct{}]bool{}, sessions: map[string]*session{},
+		fleets: map[schema.FleetID]*cohorts{}, waiting: map[chan struct{}]bool{}, sessions: map[string]*session{},
 		turnedAway: turnedAway{log: log, now: now, counts: map[Reason]uint64{}}, memory: newMemory(), pace: newPace(), patience: 20 * time.Second,
 	}
-}
-
-// Publish makes a release the one that the proxies of its fleet are to have. It does not wait for any of them.
-func (s *Server) Publish(r Release) {
-	s.publishing.Lock()
-	defer s.publishing.Unlock()
-	f := s.known(r.Fleet.ID)
-	f.publish(r)
-	s.mu.Lock()
-	delete(s.awaited, r.Fleet.ID)
-	s.fleets[r.Fleet.ID] = f
-	for wake := range s.waiting {
-		nudge(wake)
-	}
-	s.mu.Unlock()
-	s.poke()
 }
 
 // Changes is poked when what Acknowledged, Nodes or Refusals tell may have changed.
@@ -86,23 +68,6 @@ func nudge(c chan struct{}) {
 	case c <- struct{}{}:
 	default:
 	}
-}
-
-// find is the fleet of that name, and the names of all.
-func (s *Server) find(id schema.FleetID) (*fleet, []schema.FleetID) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.fleets[id], slices.Sorted(maps.Keys(s.fleets))
-}
-
-func (s *Server) all() []*fleet {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	out := make([]*fleet, 0, len(s.fleets))
-	for _, id := range slices.Sorted(maps.Keys(s.fleets)) {
-		out = append(out, s.fleets[id])
-	}
-	return out
 }
 
 func (s *Server) wait(wake chan struct{}) {

@@ -156,7 +156,7 @@ func (s *Server) join(t *stream) (joined bool, others string) {
 	if t.fleet != nil {
 		return true, ""
 	}
-	f, known := s.find(t.node.fleet)
+	f, known := s.find(t.node)
 	if f == nil {
 		names := make([]string, 0, len(known))
 		for _, id := range known {

@@ -28,29 +28,31 @@ type Node struct {
 type Refusal struct {
 	Fleet   schema.FleetID
 	Service schema.ServiceID
+	Cohort  Cohort
 	Version string
 	Node    string
 	Why     string
+	Proven  bool // another proxy of the cohort has it: it is that node's own matter
 }
 
 // Acknowledged is the version of a service that every connected node of a fleet serves: empty once all have dropped a service
 // that is no longer published. ok is false when no node is connected, or they differ.
 func (s *Server) Acknowledged(fleet schema.FleetID, service schema.ServiceID) (version string, ok bool) {
-	f, _ := s.find(fleet)
-	if f == nil {
-		return "", false
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	first := true
-	for _, n := range f.seats {
-		if v := n.acked[service]; first {
-			version, first = v, false
-		} else if v != version {
-			return "", false
+	published := false
+	for _, f := range s.allOf(fleet) {
+		f.mu.Lock()
+		published = published || f.published[service] != nil
+		for _, n := range f.seats {
+			if v := n.acked[service]; !ok {
+				version, ok = v, true
+			} else if v != version {
+				f.mu.Unlock()
+				return "", false
+			}
 		}
+		f.mu.Unlock()
 	}
-	if first || version == "" && f.published[service] != nil {
+	if !ok || version == "" && published {
 		return "", false
 	}
 	return version, true
@@ -58,15 +60,13 @@ func (s *Server) Acknowledged(fleet schema.FleetID, service schema.ServiceID) (v
 
 // Versions are, by node, the versions of a service that the connected proxies of a fleet have acknowledged; empty: none.
 func (s *Server) Versions(fleet schema.FleetID, service schema.ServiceID) map[string]string {
-	f, _ := s.find(fleet)
-	if f == nil {
-		return nil
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
 	out := map[string]string{}
-	for id, n := range f.seats {
-		out[id] = n.acked[service]
+	for _, f := range s.allOf(fleet) {
+		f.mu.Lock()
+		for id, n := range f.seats {
+			out[id] = n.acked[service]
+		}
+		f.mu.Unlock()
 	}
 	return out
 }
@@ -134,12 +134,12 @@ func (f *fleet) refusals() []Refusal {
 	var out []Refusal
 	for _, key := range slices.Sorted(maps.Keys(f.others)) {
 		bad := f.others[key]
-		out = append(out, Refusal{f.id, "", bad.version, bad.node, bad.why})
+		out = append(out, Refusal{Fleet: f.id, Cohort: f.cohort, Version: bad.version, Node: bad.node, Why: bad.why})
 	}
 	for _, id := range slices.Sorted(maps.Keys(f.refused)) {
 		bad, v := f.refused[id], f.published[id]
 		if v != nil && v.Version == bad.version {
-			out = append(out, Refusal{f.id, id, bad.version, bad.node, bad.why})
+			out = append(out, Refusal{f.id, id, f.cohort, bad.version, bad.node, bad.why, bad.proven})
 		}
 	}
 	return out
