@@ -191,9 +191,6 @@ func (t *stream) settled(id schema.ServiceID) bool {
 	if len(t.frame.routes) == 0 {
 		return true
 	}
-	if !t.routes.asked || !t.warm {
-		return false
-	}
 	for name := range t.touch[id] {
 		b := t.buckets[name]
 		if b == nil || !t.frame.holds(name) {
@@ -222,6 +219,9 @@ func (b *bucket) holds(v *version, id schema.ServiceID) bool {
 
 // report tells the fleet what was acknowledged since.
 func (t *stream) report() {
+	if len(t.frame.routes) > 0 && (!t.routes.asked || !t.warm) {
+		return // it has no bucket yet
+	}
 	done := map[schema.ServiceID]*version{}
 	for id := range t.unsettled {
 		if !t.settled(id) {
