@@ -42,14 +42,26 @@ func (t *stream) wanted(id schema.ServiceID) map[string]*discoveryv3.Resource {
 	return out
 }
 
-// clustersAnswer adds what services need and prunes what they no longer do.
+// maxClusters is how many clusters one answer adds, about: a proxy takes an answer as a whole, and reads nothing meanwhile. The health
+// checks that thousands of clusters begin with would all be out of time before it looks at what came back.
+const maxClusters = 250
+
+// clustersAnswer adds what services need and prunes what they no longer do. What is too much for one answer stays for the next.
 func (t *stream) clustersAnswer() *response {
 	out := &response{owners: map[string]*version{}}
 	for id := range t.stale {
-		t.clustersOf(id, out)
+		if len(out.added) >= maxClusters {
+			break
+		}
+		for _, other := range t.beside(id) {
+			t.clustersOf(other, out)
+			delete(t.stale, other)
+		}
 	}
-	t.stale = map[schema.ServiceID]struct{}{}
-	if len(t.strays) > 0 && t.calm {
+	if len(t.stale) == 0 {
+		t.stale = map[schema.ServiceID]struct{}{} // one that was large stays so
+	}
+	if len(t.strays) > 0 && t.calm && len(t.stale) == 0 {
 		for name := range t.strays {
 			out.removed = append(out.removed, name)
 		}
@@ -57,6 +69,23 @@ func (t *stream) clustersAnswer() *response {
 	}
 	slices.SortFunc(out.added, func(a, b *discoveryv3.Resource) int { return cmp.Compare(a.Name, b.Name) })
 	slices.Sort(out.removed)
+	return out
+}
+
+// beside are a service and those in its buckets whose clusters are to be looked at too: a bucket whose services switch together is sent once.
+func (t *stream) beside(id schema.ServiceID) []schema.ServiceID {
+	out := []schema.ServiceID{id}
+	for name := range t.touch[id] {
+		b := t.buckets[name]
+		if b == nil {
+			continue
+		}
+		for other := range b.members {
+			if _, stale := t.stale[other]; stale && other != id {
+				out = append(out, other)
+			}
+		}
+	}
 	return out
 }
 
