@@ -35,6 +35,9 @@ func (t *stream) advance() {
 }
 
 func (t *stream) waits() waits {
+	if len(t.served) == 0 {
+		return nil // nothing to let go
+	}
 	takers := map[string]schema.ServiceID{}
 	for id := range t.pending {
 		if next := t.goals[id].version; next != nil {
@@ -60,6 +63,9 @@ func (t *stream) waits() waits {
 
 // from is a service with all that it waits for.
 func (w waits) from(id schema.ServiceID) []schema.ServiceID {
+	if len(w[id]) == 0 {
+		return []schema.ServiceID{id}
+	}
 	out, seen := []schema.ServiceID{id}, map[schema.ServiceID]bool{id: true}
 	for n := 0; n < len(out); n++ {
 		for _, other := range w[out[n]] {

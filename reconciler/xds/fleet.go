@@ -102,12 +102,19 @@ func (f *fleet) publish(r Release) {
 
 // changed are the services that are not published as they are in a release; nil for one that is not in it.
 func (f *fleet) changed(r Release, all bool) map[schema.ServiceID]*version {
-	now := f.now()
+	now, known := f.now(), 0
 	changed := map[schema.ServiceID]*version{}
 	for id, s := range r.Services {
-		if old := f.published[id]; all || old == nil || old.Version != s.Version {
+		old := f.published[id]
+		if old != nil {
+			known++
+		}
+		if all || old == nil || old.Version != s.Version {
 			changed[id] = f.alike.version(s, r.Layout, now)
 		}
+	}
+	if known == len(f.published) {
+		return changed // nothing has gone
 	}
 	for id := range f.published {
 		if _, ok := r.Services[id]; !ok {
