@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rsa"
 	"crypto/x509"
@@ -185,9 +186,11 @@ func (f files) privateKey(data []byte) (key crypto.Signer, why string) {
 		return k, ""
 	case *ecdsa.PrivateKey:
 		if k.Curve == elliptic.P224() {
-			return nil, f.key + ": an elliptic curve key is on P-256, P-384 or P-521"
+			return nil, f.key + ": a key on an elliptic curve is on P-256, P-384, P-521 or Ed25519"
 		}
 		return k, ""
+	case ed25519.PrivateKey:
+		return k, ""
 	}
-	return nil, f.key + ": a key is RSA or on an elliptic curve"
+	return nil, f.key + ": the private key is of a kind that no proxy takes"
 }

@@ -40,7 +40,9 @@ func (s *Server) Publish(r Release) {
 	defer s.publishing.Unlock()
 	c := s.known(r.Fleet.ID)
 	for cohort, f := range c.of {
+		before := f.frame
 		f.publish(r.served(cohort))
+		s.tellLacking(f, before)
 	}
 	s.mu.Lock()
 	c.release = &r
@@ -84,6 +86,7 @@ func (s *Server) find(n node) (*fleet, []schema.FleetID) {
 	}
 	f.publish(c.release.served(cohort))
 	f.alike = nil
+	s.tellLacking(f, nil)
 	s.mu.Lock()
 	c.of[cohort] = f
 	s.mu.Unlock()

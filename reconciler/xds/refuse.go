@@ -27,14 +27,19 @@ func (t *stream) refusal(l *ledger, out *response, message string) {
 	}
 }
 
-// otherRefused notes a refusal of listeners or scopes. They stay as they are until the fleet changes.
+// otherRefused notes a refusal of listeners, scopes or secrets. They stay as they are until the fleet changes. Of a secret Envoy does not
+// say which it was.
 func (t *stream) otherRefused(l *ledger, out *response, message string) {
 	named := slices.DeleteFunc(slices.Clone(out.added), func(r *discoveryv3.Resource) bool { return !strings.Contains(message, r.Name) })
 	if len(named) == 0 {
 		named = out.added[:min(1, len(out.added))]
 	}
 	for _, r := range named {
-		t.fleet.refuseOther(t.seat, l.url, r.Name, r.Version, line(message))
+		why := line(message)
+		if !strings.Contains(why, r.Name) {
+			why = line(r.Name + ": " + why)
+		}
+		t.fleet.refuseOther(t.seat, l.url, r.Name, r.Version, why)
 	}
 }
 

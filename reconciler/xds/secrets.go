@@ -32,8 +32,18 @@ func (s *Server) Entrust(id schema.FleetID, secrets []Secret) {
 	c := s.known(id)
 	c.secrets = secrets
 	for _, f := range c.of {
+		before := f.frame
 		f.entrust(secrets)
+		s.tellLacking(f, before)
 	}
+}
+
+// tellLacking warns of secrets that nobody has, when they are others than before.
+func (s *Server) tellLacking(f *fleet, before *frame) {
+	if f.frame == nil || len(f.frame.lacking) == 0 || before != nil && slices.Equal(before.lacking, f.frame.lacking) {
+		return
+	}
+	s.log.Warn("secrets are lacking: proxies that have the listener keep it as it is, others close connections that need them", "fleet", f.id, "secrets", f.frame.lacking)
 }
 
 func (f *fleet) entrust(secrets []Secret) {

@@ -142,7 +142,7 @@ func TestRefusedSecret(t *testing.T) {
 	}
 	c.ack(r)
 	eventually(t, "it is told", func() bool { return len(s.Refusals()) == 1 })
-	if got := s.Refusals()[0]; got.Fleet != "edge" || got.Service != "" || got.Why != "Failed to load private key" || got.Node != "one" {
+	if got := s.Refusals()[0]; got.Fleet != "edge" || got.Service != "" || got.Why != "certificate/first: Failed to load private key" || got.Node != "one" {
 		t.Errorf("refusal is %+v", got)
 	}
 	changed := release()

@@ -2,6 +2,12 @@ package xds
 
 import (
 	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
 	"crypto/tls"
 	"fmt"
 	"io"
@@ -194,6 +200,64 @@ func TestMissingSecretHoldsNobody(t *testing.T) {
 		if _, body, err := fetch(c, host, host); err != nil || body != "green" {
 			t.Errorf("%s: %q, %v", host, body, err)
 		}
+	}
+}
+
+// TestKeysOfAllKinds has a real proxy take or refuse each kind of key, as reconciler/certificates does beforehand.
+func TestKeysOfAllKinds(t *testing.T) {
+	rsaKey := func(bits int) crypto.Signer {
+		key, err := rsa.GenerateKey(rand.Reader, bits)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return key
+	}
+	curve := func(c elliptic.Curve) crypto.Signer {
+		key, err := ecdsa.GenerateKey(c, rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return key
+	}
+	_, edwards, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ca := authority.New(t)
+	pay, wild := ca.Issue("pay.test"), ca.Issue("*.wild.test")
+	s, port := control(t)
+	entrust := func(first authority.Certificate) {
+		s.Entrust("edge", []Secret{secretOf("first", first), secretOf("pay", pay), secretOf("wild", wild)})
+	}
+	shown := ca.Issue("a.test")
+	at := tlsProxy(t, s, port, secured(), secretOf("first", shown), secretOf("pay", pay), secretOf("wild", wild))
+	c := caller(at, &tls.Config{RootCAs: ca.Pool()})
+	answered(t, c, "a.test")
+	for _, one := range []struct {
+		name  string
+		key   crypto.Signer
+		taken bool
+	}{
+		{"RSA 2048", rsaKey(2048), true}, {"RSA 4096", rsaKey(4096), true}, {"P-256", curve(elliptic.P256()), true}, {"P-384", curve(elliptic.P384()), true},
+		{"P-521", curve(elliptic.P521()), true}, {"Ed25519", edwards, true}, {"RSA 1024", rsaKey(1024), false}, {"P-224", curve(elliptic.P224()), false},
+	} {
+		next := ca.Make(authority.Order{Names: []string{"a.test"}, Key: one.key})
+		entrust(next)
+		if one.taken {
+			shown = next
+		} else {
+			eventually(t, one.name+" is refused", func() bool { return len(s.Refusals()) == 1 })
+			t.Logf("%s: %s", one.name, s.Refusals()[0].Why)
+		}
+		eventually(t, one.name+": what is shown", func() bool {
+			r, _, err := fetch(c, "a.test", "a.test")
+			return err == nil && serialOf(r) == shown.Serial(t)
+		})
+		answered(t, c, "pay.test")
+	}
+	entrust(shown)
+	if got := s.Refusals(); len(got) != 0 {
+		t.Errorf("refusals are %+v", got)
 	}
 }
 
