@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/edgewright/edgewright/render/envoy"
 	"github.com/edgewright/edgewright/render/resource"
 	"github.com/edgewright/edgewright/schema"
 )
@@ -174,6 +175,11 @@ func TestInvariant4WhatTakesTrafficAway(t *testing.T) {
 		{"the exposure changes", unit, Update, `{"hosts":["a.test"],"exposure":"public"}`, `{"hosts":["a.test"],"exposure":"internal"}`, true},
 		{"a record is put back", name, Update, string(one), string(two), false},
 		{"a listener is dropped", fleet, Update, `{"listeners":[{"exposure":"public","port":80}]}`, `{"listeners":[]}`, true},
+		{"a listener is added", fleet, Update, tlsFleet("", "", ""), `{"listeners":[{"exposure":"public","port":443},{"exposure":"internal","port":80}]}`, false},
+		{"a listener takes TLS", fleet, Update, tlsFleet("", "", ""), tlsFleet("1.2", "/a.pem", "a.test"), true},
+		{"a policy becomes strict", fleet, Update, tlsFleet("1.2", "/a.pem", "a.test"), tlsFleet("1.3", "/a.pem", "a.test"), true},
+		{"a certificate is in another file", fleet, Update, tlsFleet("1.2", "/a.pem", "a.test"), tlsFleet("1.2", "/b.pem", "a.test"), false},
+		{"a certificate is dropped", fleet, Update, tlsFleet("1.2", "/a.pem", "a.test"), tlsFleet("1.2", "/a.pem", "b.test"), true},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -182,4 +188,14 @@ func TestInvariant4WhatTakesTrafficAway(t *testing.T) {
 			}
 		})
 	}
+}
+
+// tlsFleet is a fleet with one listener; without a version it takes plain HTTP.
+func tlsFleet(minimum, chain string, host schema.Hostname) string {
+	spec := envoy.FleetSpec{Listeners: []schema.Listener{{Exposure: "public", Port: 443}}}
+	if minimum != "" {
+		spec.Listeners[0].TLS = &schema.TLS{Default: "m", Policies: []schema.TLSPolicy{{ID: "m", Minimum: minimum}}}
+		spec.Certificates = []schema.Certificate{{ID: "c", Chain: chain, Key: "/key.pem", Hosts: []schema.Hostname{host}}}
+	}
+	return string(resource.ValueOf(spec))
 }

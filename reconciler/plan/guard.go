@@ -170,7 +170,7 @@ func TakesTraffic(s Step) bool {
 		return before.Exposure != after.Exposure || loses(before.Hosts, after.Hosts)
 	case s.Key.Kind == resource.EnvoyFleet:
 		before, after := fleetSpec(s.Before), fleetSpec(s.After)
-		return losesListener(before.Listeners, after.Listeners)
+		return losesListener(before.Listeners, after.Listeners) || loses(certified(before), certified(after))
 	}
 	return false
 }
@@ -195,11 +195,19 @@ func fleetSpec(v resource.Value) (spec envoy.FleetSpec) {
 }
 
 // losesListener tells whether a client that is answered before may not be after: a listener is gone or elsewhere, or has another form
-// of TLS. Which certificate is shown does not matter.
+// of TLS.
 func losesListener(before, after []schema.Listener) bool {
 	return slices.ContainsFunc(before, func(l schema.Listener) bool {
 		return !slices.ContainsFunc(after, func(o schema.Listener) bool { return reflect.DeepEqual(l, o) })
 	})
+}
+
+// certified are the names that a fleet has certificates for. In which files these are does not matter.
+func certified(spec envoy.FleetSpec) (hosts []schema.Hostname) {
+	for _, c := range spec.Certificates {
+		hosts = append(hosts, c.Hosts...)
+	}
+	return hosts
 }
 
 func loses[T comparable](before, after []T) bool {
