@@ -28,10 +28,17 @@ import (
 // edge is a real proxy of a fleet whose certificates are files, with a service behind it.
 type edge struct {
 	*Keeper
-	dir   string
-	ca    *authority.Authority
-	proxy *proxies.Proxy
-	at    map[schema.Exposure]string
+	server  *xds.Server
+	release xds.Release
+	proxy   *proxies.Proxy
+	at      map[schema.Exposure]string
+}
+
+// publish has the fleet be another, as the daemon does.
+func (e *edge) publish(fleet schema.Fleet) {
+	e.Keep(fleet)
+	e.release.Fleet = fleet
+	e.server.Publish(e.release)
 }
 
 func newEdge(t *testing.T, fleet schema.Fleet) *edge {
@@ -46,9 +53,10 @@ func newEdge(t *testing.T, fleet schema.Fleet) *edge {
 	}
 	go func() { _ = g.Serve(l) }()
 	t.Cleanup(g.Stop)
-	e := &edge{Keeper: &Keeper{Log: log, Now: time.Now, Proxies: server}, at: map[schema.Exposure]string{}}
-	e.Keep(fleet)
-	release := xds.Release{Fleet: fleet, Layout: envoy.Layout{Generation: 1, Buckets: 32}, Services: map[schema.ServiceID]xds.Service{}}
+	e := &edge{
+		Keeper: &Keeper{Log: log, Now: time.Now, Proxies: server}, server: server, at: map[schema.Exposure]string{},
+		release: xds.Release{Layout: envoy.Layout{Generation: 1, Buckets: 32}, Services: map[schema.ServiceID]xds.Service{}},
+	}
 	listen := map[string]string{}
 	for _, one := range fleet.Listeners {
 		port, err := ports.Free()
@@ -58,9 +66,9 @@ func newEdge(t *testing.T, fleet schema.Fleet) *edge {
 		e.at[one.Exposure] = fmt.Sprintf("127.0.0.1:%d", port)
 		listen[string(one.Exposure)] = e.at[one.Exposure]
 		s := service(t, fleet, one.Exposure)
-		release.Services[s.ID] = s
+		e.release.Services[s.ID] = s
 	}
-	server.Publish(release)
+	e.publish(fleet)
 	e.proxy = proxies.Run(t, proxies.Config{Node: "one", Fleet: string(fleet.ID), XDS: l.Addr().String(), Listen: listen})
 	if err := e.proxy.Ready(t.Context()); err != nil {
 		t.Fatal(err)
@@ -239,6 +247,42 @@ func connection(t *testing.T, at string, config *tls.Config) (*tls.Conn, func())
 		if err != nil || string(body) != "hello" {
 			t.Fatalf("the old connection gets %q, %v", body, err)
 		}
+	}
+}
+
+// TestInvariant6AnotherPolicy adds a certificate to a chain, and then a policy, under load: no request fails, on connections from before
+// and on new ones.
+func TestInvariant6AnotherPolicy(t *testing.T) {
+	dir, ca := t.TempDir(), authority.New(t)
+	certificate := func(id schema.CertificateID, host schema.Hostname) schema.Certificate {
+		chain, key := ca.Issue(string(host)).Write(t, dir, string(id))
+		return schema.Certificate{ID: id, Chain: chain, Key: key, Hosts: []schema.Hostname{host}}
+	}
+	fleet := func(certificates []schema.Certificate, policies ...schema.TLSPolicy) schema.Fleet {
+		return schema.Fleet{ID: "edge", Certificates: certificates,
+			Listeners: []schema.Listener{{Exposure: "public", Port: 443, TLS: &schema.TLS{Default: "default", Policies: append([]schema.TLSPolicy{schema.StandardTLS()}, policies...)}}}}
+	}
+	a, pay := certificate("a", "a.test"), certificate("pay", "pay.test")
+	e := newEdge(t, fleet([]schema.Certificate{a}))
+	config := &tls.Config{RootCAs: ca.Pool()}
+	fresh := client(e.at["public"], config, false)
+	eventually(t, "the first answer", func() bool { _, err := get(fresh, "https://a.test/"); return err == nil })
+	_, ask := connection(t, e.at["public"], config)
+	ask()
+	stop := load([]*http.Client{client(e.at["public"], config, true), client(e.at["public"], config, false)}, "https://a.test/")
+	e.publish(fleet([]schema.Certificate{a, pay}))
+	eventually(t, "another name", func() bool { _, err := get(fresh, "https://pay.test/"); return err == nil })
+	ask()
+	e.publish(fleet([]schema.Certificate{a, pay}, schema.TLSPolicy{ID: "strict", Minimum: "1.3", Hosts: []schema.Hostname{"pay.test"}}))
+	old := client(e.at["public"], &tls.Config{RootCAs: ca.Pool(), MaxVersion: tls.VersionTLS12}, false)
+	eventually(t, "the strict policy", func() bool { _, err := get(old, "https://pay.test/"); return err != nil })
+	if _, err := get(fresh, "https://pay.test/"); err != nil {
+		t.Error(err)
+	}
+	time.Sleep(500 * time.Millisecond) // the old chains are drained meanwhile
+	ask()
+	if count, failed := stop(); len(failed) > 0 || count < 50 {
+		t.Errorf("%d of %d requests failed: %s", len(failed), count, strings.Join(failed[:min(5, len(failed))], "; "))
 	}
 }
 
