@@ -63,9 +63,11 @@ func guarded(t *testing.T, a Admission) (*Server, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	noLeak(t)
+	_, recorded := record(t)
 	s, l := New(log, time.Now), localListener(t)
 	s.Access = access
-	g := NewGRPC(s.Credentials())
+	g := NewGRPC(s.Credentials(), recorded)
 	s.Register(g)
 	go func() { _ = g.Serve(l) }()
 	t.Cleanup(g.Stop)

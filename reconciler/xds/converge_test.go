@@ -38,6 +38,11 @@ func testConverge(t *testing.T, speaks form) {
 		return cmp.Equal(m.clusters(), []string{a2.Unit.Clusters[0].Name, b.Unit.Clusters[0].Name})
 	})
 	m.sound()
+	conn.recorder.mu.Lock()
+	defer conn.recorder.mu.Unlock()
+	if conn.recorder.seen < 10 {
+		t.Errorf("the recorder has seen %d messages", conn.recorder.seen)
+	}
 }
 
 func TestRemovedLingersThenGoes(t *testing.T) { speaking(t, testRemovedLingersThenGoes) }

@@ -43,7 +43,9 @@ func control(t *testing.T) (*Server, int) {
 func controlAt(t *testing.T, l net.Listener, options ...grpc.ServerOption) (*Server, *grpc.Server) {
 	t.Helper()
 	s := New(slog.New(slog.NewTextHandler(t.Output(), nil)), time.Now)
-	g := NewGRPC(options...)
+	noLeak(t)
+	_, recorded := record(t)
+	g := NewGRPC(append(options, recorded)...)
 	s.Register(g)
 	go func() { _ = g.Serve(l) }()
 	t.Cleanup(g.Stop)

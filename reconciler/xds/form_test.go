@@ -33,7 +33,8 @@ func speaking(t *testing.T, test func(*testing.T, form)) {
 // testConn is a connection to a server, on which proxies speak one form of the protocol.
 type testConn struct {
 	*grpc.ClientConn
-	form form
+	form     form
+	recorder *recorder // of the server; nil: not recorded
 }
 
 // talk is one stream as a client uses it, in terms of differences.

@@ -102,7 +102,7 @@ func testSlowReader(t *testing.T, speaks form) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = conn.Close() })
-		return &testConn{conn, speaks}
+		return &testConn{ClientConn: conn, form: speaks}
 	}
 	of := discoveryv3.NewAggregatedDiscoveryServiceClient(dial())
 	var slow talk
@@ -146,6 +146,9 @@ func testSlowReader(t *testing.T, speaks form) {
 // have, and no request fails.
 func TestConnectionAge(t *testing.T) {
 	bootstraps(t, func(t *testing.T, like envoy.Config) {
+		if like.Whole != like.Apart {
+			t.Skip("as the others, and each takes seconds")
+		}
 		l := localListener(t)
 		var sent, opened atomic.Int64
 		s, _ := controlAt(t, l, grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionAge: 300 * time.Millisecond, MaxConnectionAgeGrace: 50 * time.Millisecond}),

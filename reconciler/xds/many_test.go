@@ -10,7 +10,7 @@ import (
 
 // TestManyServicesAndProxies has one change among 5,000 services reach 20 proxies, each of which has all of it.
 func TestManyServicesAndProxies(t *testing.T) {
-	s, conn := newTestServer(t)
+	s, conn := newServerWith(t, delta) // not recorded: it is timed
 	r := release()
 	r.Layout = envoy.Layout{Generation: 1, Buckets: 256}
 	for n := range 5000 {

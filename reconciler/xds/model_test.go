@@ -81,9 +81,18 @@ func newTestServer(t *testing.T) (*Server, *testConn) {
 
 func newServerFor(t *testing.T, speaks form) (*Server, *testConn) {
 	t.Helper()
+	noLeak(t)
+	r, recorded := record(t)
+	s, conn := newServerWith(t, speaks, recorded)
+	conn.recorder = r
+	return s, conn
+}
+
+func newServerWith(t *testing.T, speaks form, options ...grpc.ServerOption) (*Server, *testConn) {
+	t.Helper()
 	s := New(slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError})), time.Now)
 	s.grace = 50 * time.Millisecond
-	l, g := bufconn.Listen(1<<20), NewGRPC(grpc.MaxConcurrentStreams(100)) // all proxies on one connection
+	l, g := bufconn.Listen(1<<20), NewGRPC(append(options, grpc.MaxConcurrentStreams(100))...) // all proxies on one connection
 	s.Register(g)
 	go func() { _ = g.Serve(l) }()
 	t.Cleanup(g.Stop)
@@ -93,7 +102,7 @@ func newServerFor(t *testing.T, speaks form) (*Server, *testConn) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	return s, &testConn{conn, speaks}
+	return s, &testConn{ClientConn: conn, form: speaks}
 }
 
 // model is a proxy that keeps what it is sent, as Envoy does, and notes every breach of what a proxy must be able to rely on.
@@ -310,12 +319,12 @@ func (m *model) sound() {
 // eventually waits until what is awaited holds.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {
 		if ok() {
 			return
 		}
 	}
-	t.Fatalf("%s: not within 30s", what)
+	t.Fatalf("%s: not within a minute", what)
 }
 
 func acknowledgedAs(s *Server, want Service) func() bool {

@@ -114,7 +114,7 @@ func (s *Server) attend(n node, l *link, url string) *session {
 	if k != nil {
 		k.end(again(n))
 	}
-	k = newSession(key, s.patience)
+	k = newSession(key, k, s.patience)
 	k.carry(l, url)
 	s.sessions[key] = k
 	go s.run(k, n)
@@ -123,10 +123,10 @@ func (s *Server) attend(n node, l *link, url string) *session {
 
 // dismiss ends a session that nothing is sent on any more.
 func (s *Server) dismiss(k *session) {
+	k.close()
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.sessions[k.key] == k {
 		delete(s.sessions, k.key)
 	}
-	s.mu.Unlock()
-	k.close()
 }

@@ -13,6 +13,9 @@ import (
 	"google.golang.org/grpc/status"
 )
 
+// lastWords is how long a session that is over may take to send what it is sending.
+const lastWords = time.Second
+
 // link is one gRPC stream of a proxy.
 type link struct {
 	ctx  context.Context
@@ -24,9 +27,9 @@ type link struct {
 // with what it has.
 type session struct {
 	key       string
+	before    *session // of the same proxy; it ends first
 	requests  chan incoming
 	over      chan struct{}         // closed when it is to end
-	stuck     chan struct{}         // closed when the proxy does not read what it is sent
 	gone      chan struct{}         // closed when nothing is sent any more
 	questions chan chan<- Inspected // what the proxy has
 	patience  time.Duration         // that one answer may take to be sent
@@ -42,10 +45,10 @@ type incoming struct {
 	message
 }
 
-func newSession(key string, patience time.Duration) *session {
+func newSession(key string, before *session, patience time.Duration) *session {
 	return &session{
-		key: key, requests: make(chan incoming), over: make(chan struct{}), stuck: make(chan struct{}), gone: make(chan struct{}),
-		questions: make(chan chan<- Inspected), patience: patience, links: map[*link]bool{}, types: map[string]*link{},
+		key: key, before: before, requests: make(chan incoming), over: make(chan struct{}), gone: make(chan struct{}), questions: make(chan chan<- Inspected),
+		patience: patience, links: map[*link]bool{}, types: map[string]*link{},
 	}
 }
 
@@ -99,10 +102,9 @@ func (k *session) close() {
 	close(k.gone)
 }
 
-// stall ends the session of a proxy that does not read. Whoever waits to send to it is let go by the end of its gRPC streams.
+// stall ends the session of a proxy that does not read.
 func (k *session) stall() {
 	k.end(status.Errorf(codes.DeadlineExceeded, "the proxy has not read an answer within %v", k.patience))
-	close(k.stuck)
 }
 
 // send sends an answer on the link that carries its type.
@@ -118,9 +120,11 @@ func (k *session) send(l *ledger, r *discoveryv3.DeltaDiscoveryResponse) (bool, 
 	return to.wire.send(l, r)
 }
 
-// follow hands what comes on a link to the session, until either ends.
+// follow hands what comes on a link to the session, until either ends. Its return ends the gRPC stream, which lets go a session that
+// waits to send on it.
 func (k *session) follow(l *link, first message, requests <-chan message, ended <-chan error) error {
 	next, to, from := incoming{l, first}, k.requests, (<-chan message)(nil)
+	over, late := k.over, (<-chan time.Time)(nil)
 	var own error
 	for {
 		select {
@@ -133,8 +137,10 @@ func (k *session) follow(l *link, first message, requests <-chan message, ended 
 			k.end(status.Error(codes.Unavailable, "another stream of the same proxy has ended"))
 		case <-k.gone:
 			return either(own, k.why())
-		case <-k.stuck:
-			return k.why()
+		case <-over:
+			over, late = nil, time.After(lastWords)
+		case <-late:
+			return either(own, k.why())
 		}
 	}
 }

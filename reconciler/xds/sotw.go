@@ -34,7 +34,7 @@ type world struct {
 	claims  string                           // version that it had when it came; empty once an answer was sent
 	nonce   string                           // of the last answer
 	version string                           // of the last answer, or else that it claims
-	refused bool                             // the last answer was, so that it may have some of it
+	refused bool                             // the last answer that it spoke of was, so that it may have some of it
 }
 
 func (w *sotwWire) receive() (message, error) {
@@ -143,7 +143,7 @@ func (w *sotwWire) send(l *ledger, r *discoveryv3.DeltaDiscoveryResponse) (bool,
 		h.claims = ""
 		return false, nil
 	}
-	h.nonce, h.version, h.claims, h.refused = r.Nonce, version, "", false
+	h.nonce, h.version, h.claims = r.Nonce, version, ""
 	out := &discoveryv3.DiscoveryResponse{TypeUrl: l.url, Nonce: r.Nonce, VersionInfo: version}
 	out.Resources = make([]*anypb.Any, 0, len(whole))
 	for _, a := range whole {

@@ -95,6 +95,10 @@ func (s *Server) serve(l *link) error {
 
 // run speaks to a proxy until its session is over.
 func (s *Server) run(k *session, n node) {
+	if k.before != nil {
+		<-k.before.gone // what the proxy had is noted by then
+		k.before = nil
+	}
 	t := newStream(n, s.log.With("node", n.id, "fleet", n.fleet), k.send, s.now())
 	defer s.end(t, k)
 	s.wait(t.seat.wake)
