@@ -111,7 +111,7 @@ func gives(url, nonce, version string, all ...*discoveryv3.Resource) *discoveryv
 func TestRecorder(t *testing.T) {
 	u := declared(t, "a", 1, "a.test").Unit
 	c := resource(clusterType, u.Clusters[0].Name, u.Clusters[0].Proto)
-	f := newFleet("edge", nil, nil)
+	f := newFleet("edge", "", nil, nil)
 	name := layout.RouteName("public", layout.BucketOf("a.test"))
 	v := newVersion(declared(t, "a", 1, "a.test"), layout, time.Now())
 	r := f.route(layout, name, place{"public", layout.BucketOf("a.test")}, composition{{v, true}})
