@@ -31,7 +31,7 @@ func (l *loop) publish(ctx context.Context, now time.Time) error {
 		if err := l.storeContents(ctx, steps); err != nil {
 			return err
 		}
-		if err := l.replaceRelease(ctx, f, f.release.Apply(steps, l.tip.Hash, now), l.entries(steps, "served", now)...); err != nil {
+		if err := l.replaceRelease(ctx, f, f.release.Apply(steps, l.tip.Hash, now).Grow(now), l.entries(steps, "served", now)...); err != nil {
 			return err
 		}
 		l.count(ctx, steps, "served")
@@ -43,23 +43,11 @@ func (l *loop) publish(ctx context.Context, now time.Time) error {
 func (l *loop) fleet(id schema.FleetID) *fleet {
 	f := l.releases[id]
 	if f == nil {
-		f = &fleet{release: release.Release{Fleet: id, Layout: l.layout(id)}}
+		f = &fleet{release: release.Release{Fleet: id}}
 		f.snapshot = f.release.Snapshot(l.Now())
 		l.releases[id] = f
 	}
 	return f
-}
-
-// layout is chosen by what the fleet serves at first, and stays.
-func (l *loop) layout(id schema.FleetID) envoy.Layout {
-	services, domains := 0, 0
-	for _, s := range l.edge.Services {
-		if s.Fleet == id {
-			services++
-			domains += len(s.Hosts)
-		}
-	}
-	return envoy.Layout{Generation: 1, Buckets: envoy.Buckets(services, domains)}
 }
 
 // replaceRelease stores a fleet's new release, by compare-and-set, and publishes it.
@@ -82,7 +70,7 @@ func (l *loop) replaceRelease(ctx context.Context, f *fleet, next release.Releas
 
 // serve hands a fleet's release to the proxies. Cohorts that have refused content of it are held at the last good one.
 func (l *loop) serve(ctx context.Context, f *fleet) error {
-	out := xds.Release{Fleet: f.ports(), Layout: f.release.Layout, Services: map[schema.ServiceID]xds.Service{}, Held: map[xds.Cohort]map[schema.ServiceID]xds.Service{}}
+	out := xds.Release{Fleet: f.ports(), Layout: f.release.Layout, Old: f.release.Old, Services: map[schema.ServiceID]xds.Service{}, Held: map[xds.Cohort]map[schema.ServiceID]xds.Service{}}
 	for id, e := range f.release.Services {
 		s, err := l.content(ctx, id, e, e.Content, e.Version())
 		if err != nil {
@@ -173,7 +161,11 @@ func (l *loop) expire(ctx context.Context, now time.Time) error {
 		next, changed := f.release.Expire(func(_ schema.ServiceID, p schema.Place) bool {
 			return l.mayStillLead(p, f.release.Scope(), now)
 		})
-		if !changed {
+		next, retired := next.Retire(now)
+		if next.Old.Buckets > 0 {
+			l.alarm("retire", next.Until)
+		}
+		if !changed && !retired {
 			continue
 		}
 		if err := l.replaceRelease(ctx, f, next); err != nil {

@@ -26,6 +26,8 @@ type Release struct {
 	Fleet    schema.FleetID             `json:"fleet"`
 	Spec     resource.Value             `json:"spec,omitempty"` // of the envoy/fleet; nil until the fleet was first applied
 	Layout   envoy.Layout               `json:"layout"`
+	Old      envoy.Layout               `json:"old,omitzero"`   // the one before, served beside it
+	Until    time.Time                  `json:"until,omitzero"` // then Old goes
 	Services map[schema.ServiceID]Entry `json:"services"`
 }
 
@@ -249,6 +251,37 @@ func (r Release) Acknowledge(ids ...schema.ServiceID) Release {
 	return r
 }
 
+// Drained is how long a layout is served on after proxies have another: requests that come on connections of their listener before are
+// answered by it, until Envoy has closed these. It does so within its --drain-time-s, which is 10 minutes where nothing is said.
+const Drained = 11 * time.Minute
+
+// Grow gives the release a layout with more buckets once what it serves has outgrown the one it has. It is another generation, which proxies
+// get whole before the old one goes; until then it does not grow again. A layout never shrinks: that would be as much work for nothing.
+func (r Release) Grow(now time.Time) Release {
+	services, domains := 0, 0
+	for _, e := range r.Services {
+		services, domains = services+1, domains+len(e.Hosts())+len(e.Linger)
+	}
+	n := envoy.Buckets(services, domains)
+	if n <= r.Layout.Buckets || r.Old.Buckets > 0 {
+		return r
+	}
+	if r.Layout.Buckets > 0 {
+		r.Old, r.Until = r.Layout, now.Add(Drained)
+	}
+	r.Layout = envoy.Layout{Generation: r.Layout.Generation + 1, Buckets: n}
+	return r
+}
+
+// Retire ends the layout before, once nobody can ask by it any more, and tells whether anything changed.
+func (r Release) Retire(now time.Time) (Release, bool) {
+	if r.Old.Buckets == 0 || now.Before(r.Until) {
+		return r, false
+	}
+	r.Old, r.Until = envoy.Layout{}, time.Time{}
+	return r, true
+}
+
 // Refuse notes that the proxies of a cohort refused the service's present content.
 func (r Release) Refuse(id schema.ServiceID, cohort, why string) (Release, bool) {
 	e, ok := r.Services[id]
@@ -270,7 +303,7 @@ func (r Release) with(id schema.ServiceID, e Entry) Release {
 // Version is a hash over the versions of everything that the fleet is served.
 func (r Release) Version() string {
 	h := sha256.New()
-	fmt.Fprintf(h, "%s %+v\n", r.Spec, r.Layout)
+	fmt.Fprintf(h, "%s %+v %+v\n", r.Spec, r.Layout, r.Old)
 	for _, id := range slices.Sorted(maps.Keys(r.Services)) {
 		fmt.Fprintln(h, id, r.Services[id].Version())
 	}

@@ -1,6 +1,7 @@
 package release_test
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -129,5 +130,44 @@ func TestRefusals(t *testing.T) {
 	}
 	if len(r.Services["a"].Refused) != 0 {
 		t.Error("the release before was changed")
+	}
+}
+
+// A layout grows with what it has to hold, each time as another generation, and does not shrink. The one before stays for a while.
+func TestGrow(t *testing.T) {
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	fill := func(n int) map[schema.ServiceID]release.Entry {
+		all := map[schema.ServiceID]release.Entry{}
+		for i := range n {
+			all[schema.ServiceID(fmt.Sprint("s", i))] = release.Entry{}
+		}
+		return all
+	}
+	r := release.Release{Fleet: "edge", Services: fill(1)}.Grow(now)
+	first, second := envoy.Layout{Generation: 1, Buckets: 32}, envoy.Layout{Generation: 2, Buckets: 64}
+	if again := r.Grow(now); r.Layout != first || r.Old.Buckets != 0 || again.Layout != first {
+		t.Errorf("%+v", r.Layout)
+	}
+	r.Services = fill(700)
+	if r = r.Grow(now); r.Layout != second || r.Old != first {
+		t.Errorf("%+v beside %+v", r.Layout, r.Old)
+	}
+	r.Services = fill(1500)
+	if again := r.Grow(now); again.Layout != second {
+		t.Errorf("it grows while the one before is served: %+v", again.Layout)
+	}
+	if _, gone := r.Retire(now.Add(release.Drained - time.Second)); gone {
+		t.Error("the one before goes too early")
+	}
+	r, gone := r.Retire(now.Add(release.Drained))
+	if !gone || r.Old.Buckets != 0 {
+		t.Errorf("the one before stays: %+v", r.Old)
+	}
+	if r = r.Grow(now); r.Layout.Generation != 3 || r.Layout.Buckets != 128 {
+		t.Errorf("%+v", r.Layout)
+	}
+	r.Services = fill(1)
+	if r.Grow(now).Layout.Generation != 3 {
+		t.Errorf("it shrinks: %+v", r.Grow(now).Layout)
 	}
 }

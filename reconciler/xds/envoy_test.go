@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"path"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -189,6 +190,51 @@ func noRequestFails(t *testing.T, like envoy.Config) {
 	}
 	if count < 1000 {
 		t.Errorf("only %d requests", count)
+	}
+	t.Logf("%d requests, %d failed", count, len(failed))
+}
+
+// TestLayoutGrowsUnderLoad gives real proxies ever more buckets, each time as a generation that is there before the old one goes, while what
+// is in them changes: no request fails.
+func TestLayoutGrowsUnderLoad(t *testing.T) { bootstraps(t, layoutGrows) }
+
+func layoutGrows(t *testing.T, like envoy.Config) {
+	s, port := control(t)
+	like.Drain = time.Second
+	proxies := []string{proxyNamed(t, like, "one", port)}
+	hosts := []string{"a.test", "b.test", "x.wild.test"}
+	to := backend(t, "blue")
+	layouts := []layoutOf{{Generation: 1, Buckets: 32}, {Generation: 2, Buckets: 64}, {Generation: 3, Buckets: 256}}
+	publish := func(now, old layoutOf, n int) {
+		t.Helper()
+		r := release(declaredAt(t, "a", to, "a.test"), declaredAt(t, fmt.Sprint("b", n), to, "b.test"), declaredAt(t, "wild", to, "*.wild.test"))
+		r.Layout, r.Old = now, old
+		s.Publish(r)
+		eventually(t, fmt.Sprint("generation ", now.Generation), func() bool {
+			got, err := s.Inspect(t.Context(), "edge", "one")
+			for _, one := range r.Services {
+				if !acknowledgedAs(s, one)() {
+					return false
+				}
+			}
+			return err == nil && len(got.Types) > 0 && !slices.ContainsFunc(got.Types, func(one InspectedType) bool { return len(one.Differ) > 0 })
+		})
+	}
+	publish(layouts[0], layoutOf{}, 0)
+	c := &http.Client{Timeout: 5 * time.Second}
+	for _, h := range hosts {
+		eventually(t, h+" is served", func() bool { got, err := get(c, proxies[0], h); return err == nil && got == "blue" })
+	}
+	stop := load(t, proxies, hosts)
+	for n, next := range layouts[1:] {
+		publish(next, layouts[n], 2*n+1)
+		time.Sleep(2 * like.Drain) // until no connection is left that came by the listener before
+		publish(next, layoutOf{}, 2*n+2)
+	}
+	time.Sleep(100 * time.Millisecond)
+	count, failed := stop()
+	if len(failed) > 0 {
+		t.Errorf("%d of %d requests failed: %s", len(failed), count, strings.Join(failed[:min(5, len(failed))], "; "))
 	}
 	t.Logf("%d requests, %d failed", count, len(failed))
 }

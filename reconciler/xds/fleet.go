@@ -9,7 +9,6 @@ import (
 
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 
-	"github.com/edgewright/edgewright/render/envoy"
 	"github.com/edgewright/edgewright/schema"
 )
 
@@ -71,8 +70,8 @@ func newFleet(id schema.FleetID, cohort Cohort, now func() time.Time, poke func(
 // publish installs a release: only what differs from the one before is encoded and handed to the streams.
 func (f *fleet) publish(r Release) {
 	next, repacked := f.frame, false // only publish writes these, and one at a time: no lock to read them
-	if next == nil || !next.same(r.Fleet, r.Layout) {
-		next, repacked = newFrame(r.Fleet, r.Layout).lackingOf(f.secrets), f.frame == nil || f.frame.layout != r.Layout
+	if next == nil || !next.same(r.Fleet, r.packing()) {
+		next, repacked = newFrame(r.Fleet, r.packing()).lackingOf(f.secrets), f.frame == nil || f.frame.packing != r.packing()
 	}
 	changed := f.changed(r, repacked)
 	f.mu.Lock()
@@ -82,7 +81,7 @@ func (f *fleet) publish(r Release) {
 		maps.DeleteFunc(f.others, func(name string, _ verdict) bool { return secretName(name) == "" })
 	}
 	if repacked {
-		f.repack(r.Layout)
+		f.repack(r.packing())
 	}
 	barred := f.anyBarred()
 	for id, v := range changed {
@@ -110,7 +109,7 @@ func (f *fleet) changed(r Release, all bool) map[schema.ServiceID]*version {
 			known++
 		}
 		if all || old == nil || old.Version != s.Version {
-			changed[id] = f.alike.version(s, r.Layout, now)
+			changed[id] = f.alike.version(s, r.packing(), now)
 		}
 	}
 	if known == len(f.published) {
@@ -125,28 +124,28 @@ func (f *fleet) changed(r Release, all bool) map[schema.ServiceID]*version {
 }
 
 // version is a service encoded; this cohort may have done so already.
-func (f *fleet) version(s Service, layout envoy.Layout, now time.Time) *version {
+func (f *fleet) version(s Service, p packing, now time.Time) *version {
 	if f != nil {
-		if v := f.published[s.ID]; v != nil && v.Version == s.Version && v.layout == layout {
+		if v := f.published[s.ID]; v != nil && v.Version == s.Version && v.packing == p {
 			return v
 		}
 	}
-	return newVersion(s, layout, now)
+	return newVersion(s, p, now)
 }
 
-// repack puts what was proven into the buckets of another layout.
-func (f *fleet) repack(layout envoy.Layout) {
+// repack puts what was proven into other buckets.
+func (f *fleet) repack(into packing) {
 	for id, p := range f.proven {
-		f.proven[id] = proof{p.last.in(layout), p.prior.in(layout)}
+		f.proven[id] = proof{p.last.in(into), p.prior.in(into)}
 	}
 }
 
-// in is the version in the buckets of a layout.
-func (v *version) in(layout envoy.Layout) *version {
-	if v == nil || v.layout == layout {
+// in is the version in other buckets.
+func (v *version) in(p packing) *version {
+	if v == nil || v.packing == p {
 		return v
 	}
-	return newVersion(v.Service, layout, v.at)
+	return newVersion(v.Service, p, v.at)
 }
 
 func (f *fleet) install(id schema.ServiceID, v *version) {

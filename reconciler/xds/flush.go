@@ -61,7 +61,7 @@ func (t *stream) round() error {
 
 // offerScopes sends scopes. Those of other buckets go once no listener leads there any more.
 func (t *stream) offerScopes() error {
-	switched := t.packed != nil && t.packed.layout == t.frame.layout && t.listeners.out == nil
+	switched := t.packed != nil && t.packed.packing.now == t.frame.packing.now && t.listeners.out == nil
 	if switched {
 		t.scoped = t.frame
 	}
@@ -80,7 +80,7 @@ func (t *stream) offer(l *ledger, out *response) error {
 func (t *stream) offerListeners() error {
 	out := t.listeners.diff(t.frame.listeners(t.node.bind), true)
 	held := t.holdBack(out)
-	moves := len(t.listeners.has) > 0 && (t.packed == nil || t.packed.layout != t.frame.layout)
+	moves := len(t.listeners.has) > 0 && (t.packed == nil || t.packed.packing.now != t.frame.packing.now)
 	if moves && !out.empty() && !t.allStill() {
 		return nil
 	}

@@ -16,32 +16,48 @@ import (
 // It is never changed.
 type frame struct {
 	fleet   schema.Fleet
-	layout  envoy.Layout
+	packing packing
 	lacking []string // secrets that the listeners need and nobody has, sorted
 	scopes  map[string]*discoveryv3.Resource
 	routes  map[string]place // by route configuration
 }
 
+// packing is how services lie in buckets: in those that listeners lead to, and in those that they led to before. Requests of connections that
+// a proxy drains with its old listener are still answered from there.
+type packing struct {
+	now, old envoy.Layout // old: of no buckets when there are none
+}
+
+func (p packing) layouts() []envoy.Layout {
+	if p.old.Buckets == 0 {
+		return []envoy.Layout{p.now}
+	}
+	return []envoy.Layout{p.now, p.old}
+}
+
 type place struct {
+	layout   envoy.Layout
 	exposure schema.Exposure
 	bucket   string
 }
 
-func newFrame(fleet schema.Fleet, layout envoy.Layout) *frame {
-	f := &frame{fleet: fleet, layout: layout, scopes: map[string]*discoveryv3.Resource{}, routes: map[string]place{}}
-	for _, l := range fleet.Listeners {
-		for _, s := range envoy.Scopes(l.Exposure, layout) {
-			f.scopes[s.Name] = resource(scopeType, s.Name, marshal(s))
-		}
-		for _, b := range layout.BucketNames() {
-			f.routes[layout.RouteName(l.Exposure, b)] = place{l.Exposure, b}
+func newFrame(fleet schema.Fleet, p packing) *frame {
+	f := &frame{fleet: fleet, packing: p, scopes: map[string]*discoveryv3.Resource{}, routes: map[string]place{}}
+	for _, layout := range p.layouts() {
+		for _, l := range fleet.Listeners {
+			for _, s := range envoy.Scopes(l.Exposure, layout) {
+				f.scopes[s.Name] = resource(scopeType, s.Name, marshal(s))
+			}
+			for _, b := range layout.BucketNames() {
+				f.routes[layout.RouteName(l.Exposure, b)] = place{layout, l.Exposure, b}
+			}
 		}
 	}
 	return f
 }
 
-func (f *frame) same(fleet schema.Fleet, layout envoy.Layout) bool {
-	return f.layout == layout && reflect.DeepEqual(f.fleet.Listeners, fleet.Listeners) && reflect.DeepEqual(f.fleet.Certificates, fleet.Certificates)
+func (f *frame) same(fleet schema.Fleet, p packing) bool {
+	return f.packing == p && reflect.DeepEqual(f.fleet.Listeners, fleet.Listeners) && reflect.DeepEqual(f.fleet.Certificates, fleet.Certificates)
 }
 
 // listeners are those of one proxy: it may say where it binds each exposure, and then has no others.
@@ -57,7 +73,7 @@ func (f *frame) listeners(bind map[schema.Exposure]netip.AddrPort) map[string]*d
 			at = own
 		}
 		name := envoy.ListenerName(l)
-		out[name] = resource(listenerType, name, marshal(envoy.Listener(f.fleet, l, f.layout, at, f.lacking...)))
+		out[name] = resource(listenerType, name, marshal(envoy.Listener(f.fleet, l, f.packing.now, at, f.lacking...)))
 	}
 	return out
 }

@@ -45,7 +45,7 @@ func (f *fleet) take(t *stream) (*frame, map[schema.ServiceID]goal) {
 		case !stuck[id]:
 			goals[id] = goal{v, v != nil}
 		case has[id] != nil:
-			goals[id] = goal{has[id].in(f.frame.layout), false}
+			goals[id] = goal{has[id].in(f.frame.packing), false}
 		default:
 			goals[id] = goal{proven, false}
 		}

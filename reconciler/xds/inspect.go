@@ -161,7 +161,7 @@ func (f *fleet) wants(at *frame) (clusters, routes map[string]*discoveryv3.Resou
 	}
 	f.mu.Unlock()
 	for name, where := range at.routes {
-		routes[name] = f.route(at.layout, name, where, buckets[name])
+		routes[name] = f.route(name, where, buckets[name])
 	}
 	return clusters, routes, owners
 }

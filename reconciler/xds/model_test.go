@@ -24,7 +24,9 @@ import (
 	"github.com/edgewright/edgewright/schema"
 )
 
-var layout = envoy.Layout{Generation: 1, Buckets: 32}
+type layoutOf = envoy.Layout
+
+var layout = layoutOf{Generation: 1, Buckets: 32}
 
 func fleetOf(id schema.FleetID) schema.Fleet {
 	return schema.Fleet{ID: id, Listeners: []schema.Listener{{Exposure: "public", Port: 80}}}

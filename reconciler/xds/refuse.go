@@ -195,7 +195,7 @@ func (t *stream) refuse(v *version, with unit, message string) {
 
 // revert makes a service what the proxy last acknowledged of it.
 func (t *stream) revert(id schema.ServiceID) {
-	old, back := t.served[id], t.own[id].in(t.frame.layout)
+	old, back := t.served[id], t.own[id].in(t.frame.packing)
 	t.put(id, goal{back, false})
 	t.fleet.ask(t.seat, id)
 	for _, v := range []*version{old.version, back} {

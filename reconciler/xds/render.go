@@ -91,7 +91,7 @@ type made struct {
 
 const madeKept = 4 // compositions of one bucket
 
-func (r *renders) route(layout envoy.Layout, name string, at place, c composition) *discoveryv3.Resource {
+func (r *renders) route(name string, at place, c composition) *discoveryv3.Resource {
 	key := c.key()
 	r.Lock()
 	for _, m := range r.made[name] {
@@ -101,7 +101,7 @@ func (r *renders) route(layout envoy.Layout, name string, at place, c compositio
 		}
 	}
 	r.Unlock()
-	out := resource(routeType, name, envoy.RouteConfiguration(layout, at.exposure, at.bucket, c.hosts(name)))
+	out := resource(routeType, name, envoy.RouteConfiguration(at.layout, at.exposure, at.bucket, c.hosts(name)))
 	r.Lock()
 	defer r.Unlock()
 	kept := append(r.made[name], made{key, out})

@@ -147,7 +147,7 @@ func (t *stream) early(name string, b *bucket) bool {
 }
 
 func (t *stream) render(name string, c composition) *discoveryv3.Resource {
-	return t.fleet.route(t.frame.layout, name, t.frame.routes[name], c)
+	return t.fleet.route(name, t.frame.routes[name], c)
 }
 
 // absent answers for a bucket that the fleet does not have. One that the proxy already has stays until its scope goes.

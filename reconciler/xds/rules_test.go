@@ -113,8 +113,8 @@ func TestRecorder(t *testing.T) {
 	c := resource(clusterType, u.Clusters[0].Name, u.Clusters[0].Proto)
 	f := newFleet("edge", "", nil, nil)
 	name := layout.RouteName("public", layout.BucketOf("a.test"))
-	v := newVersion(declared(t, "a", 1, "a.test"), layout, time.Now())
-	r := f.route(layout, name, place{"public", layout.BucketOf("a.test")}, composition{{v, true}})
+	v := newVersion(declared(t, "a", 1, "a.test"), packing{now: layout}, time.Now())
+	r := f.route(name, place{layout, "public", layout.BucketOf("a.test")}, composition{{v, true}})
 	start := []any{asks(clusterType), answers(clusterType, "1", c), acks(clusterType, "1")}
 	routed := append(slices.Clone(start), asks(routeType, name), answers(routeType, "2", r), acks(routeType, "2"))
 	world := []any{wants(clusterType, "", ""), gives(clusterType, "1", "v", c), wants(clusterType, "1", "v")}

@@ -22,10 +22,13 @@ type Service struct {
 // Release is what a fleet is served.
 type Release struct {
 	Fleet    schema.Fleet
-	Layout   envoy.Layout
+	Layout   envoy.Layout // of the buckets that listeners lead to
+	Old      envoy.Layout // of those that they led to before, and that are kept beside them; of no buckets: none
 	Services map[schema.ServiceID]Service
 	Held     map[Cohort]map[schema.ServiceID]Service // what a cohort gets instead, as it has refused what the others get
 }
+
+func (r Release) packing() packing { return packing{r.Layout, r.Old} }
 
 // Server serves releases to proxies. It knows a fleet from its first Publish on.
 type Server struct {

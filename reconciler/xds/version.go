@@ -9,7 +9,6 @@ import (
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"google.golang.org/protobuf/types/known/anypb"
 
-	"github.com/edgewright/edgewright/render/envoy"
 	"github.com/edgewright/edgewright/schema"
 )
 
@@ -31,24 +30,26 @@ func byName(url string) bool { return url == routeType || url == secretType }
 // version is a service as published at one time, encoded once for all streams. It is never changed.
 type version struct {
 	Service
-	layout   envoy.Layout
+	packing  packing
 	places   []string                     // exposure and host, sorted: what must not be served twice
 	buckets  map[string][]schema.Hostname // by route configuration
 	clusters []*discoveryv3.Resource
 	at       time.Time
 }
 
-func newVersion(s Service, layout envoy.Layout, at time.Time) *version {
-	v := &version{Service: s, layout: layout, buckets: map[string][]schema.Hostname{}, at: at}
+func newVersion(s Service, p packing, at time.Time) *version {
+	v := &version{Service: s, packing: p, buckets: map[string][]schema.Hostname{}, at: at}
 	answered := slices.Clone(s.Extra)
 	for _, h := range s.Unit.Domains {
 		answered = append(answered, schema.Place{Exposure: s.Unit.Exposure, Host: h})
 	}
 	slices.SortFunc(answered, schema.Place.Compare)
-	for _, p := range slices.Compact(answered) {
-		name := layout.RouteName(p.Exposure, layout.BucketOf(p.Host))
-		v.buckets[name] = append(v.buckets[name], p.Host)
-		v.places = append(v.places, string(p.Exposure)+" "+string(p.Host))
+	for _, a := range slices.Compact(answered) {
+		for _, layout := range p.layouts() {
+			name := layout.RouteName(a.Exposure, layout.BucketOf(a.Host))
+			v.buckets[name] = append(v.buckets[name], a.Host)
+		}
+		v.places = append(v.places, string(a.Exposure)+" "+string(a.Host))
 	}
 	if len(answered) == 0 {
 		return v // serves nothing: needs no clusters
