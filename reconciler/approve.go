@@ -226,16 +226,17 @@ func (l *loop) applyDigest(ctx context.Context, q Apply) (Agreed, error) {
 // agree remembers that somebody agreed to steps, with the count where a guard asks for it.
 func (l *loop) agree(ctx context.Context, q Apply, steps []plan.Step, digest string) (Agreed, error) {
 	deletes := 0
+	var why []string
 	for _, v := range l.vetoes {
 		if slices.ContainsFunc(steps, func(s plan.Step) bool { return slices.Contains(v.Steps, s.ID()) }) {
-			deletes = max(deletes, v.Deletes)
+			deletes, why = v.Deletes, append(why, v.Message)
 		}
 	}
 	switch {
 	case deletes == 0 && q.ConfirmDeletes != 0:
 		return Agreed{}, refuse("no guard asks for a count here: leave out --confirm-deletes")
 	case q.ConfirmDeletes != deletes:
-		return Agreed{}, refuse("%s; to go on, confirm the exact count: --confirm-deletes %d", l.vetoes[0].Message, deletes)
+		return Agreed{}, refuse("%s; to go on, confirm the exact count: --confirm-deletes %d", strings.Join(why, "; "), deletes)
 	}
 	a := state.Approval{By: q.Identity, At: l.Now(), Digest: digest, Confirmed: deletes > 0}
 	if err := l.Books.Audit.Append(ctx, audit.Entry{At: a.At, Who: q.Identity, Why: "apply " + digest, What: what(steps), Result: "approved"}); err != nil {

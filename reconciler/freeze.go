@@ -81,7 +81,7 @@ func (l *loop) freezeVetoes(steps []plan.Step, edge schema.Edge, now time.Time) 
 			continue
 		}
 		if byName[f.name] == nil {
-			byName[f.name] = &plan.Veto{Guard: "freeze", Message: f.message(), Unblock: f.unblock()}
+			byName[f.name] = &plan.Veto{Guard: plan.GuardFreeze, Message: f.message(), Unblock: f.unblock()}
 		}
 		byName[f.name].Steps = append(byName[f.name].Steps, s.ID())
 	}

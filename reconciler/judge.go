@@ -64,7 +64,7 @@ func (l *loop) judgeStep(s plan.Step, now time.Time, vetoed map[string]plan.Veto
 // guard asks the guards about the steps that nobody confirmed by count.
 func (l *loop) guard(steps []plan.Step) map[string]plan.Veto {
 	open := slices.DeleteFunc(slices.Clone(steps), func(s plan.Step) bool { return l.approvals[s.ID()].Confirmed })
-	l.vetoes = plan.Guard(open, l.existing, len(l.edge.Services), l.Limits)
+	l.vetoes = plan.Guard(open, l.known(l.edge), l.Limits)
 	vetoed := map[string]plan.Veto{}
 	for _, v := range l.vetoes {
 		for _, id := range v.Steps {
@@ -74,20 +74,49 @@ func (l *loop) guard(steps []plan.Step) map[string]plan.Veto {
 	return vetoed
 }
 
+// known is what guards know of an edge.
+func (l *loop) known(edge schema.Edge) plan.Known {
+	account := l.accountNames()
+	return plan.Known{Edge: edge, Account: account, Existing: func() plan.Existing { return l.existing(account) }}
+}
+
 // existing counts what is ours now.
-func (l *loop) existing() plan.Existing {
+func (l *loop) existing(account func(resource.Scope) string) plan.Existing {
 	n := plan.Existing{}
 	for key, e := range l.owned {
 		if e.Spec != nil {
-			n.Add(key, e.Service)
+			n.Add(key, e.Service, account(key.Scope))
 		}
 	}
 	for _, f := range l.releases {
 		for key := range f.snapshot.Resources {
-			n.Add(key, serviceOf(key))
+			n.Add(key, serviceOf(key), "")
 		}
 	}
 	return n
+}
+
+// accountNames tells people the account that a scope is in; proxies are in none. What was found out is remembered.
+func (l *loop) accountNames() func(resource.Scope) string {
+	names := map[resource.Scope]string{}
+	return func(scope resource.Scope) string {
+		if name, known := names[scope]; known {
+			return name
+		}
+		id, is := scope.HealthChecks()
+		if _, zone := scope.Zone(); zone {
+			id, is = l.accountOf(scope), true
+		}
+		switch {
+		case is && id == "":
+			names[scope] = "the daemon's own account"
+		case is:
+			names[scope] = "account " + string(id)
+		default:
+			names[scope] = ""
+		}
+		return names[scope]
+	}
 }
 
 // refusals are the steps of each scope that AWS would refuse.

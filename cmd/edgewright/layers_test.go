@@ -31,7 +31,7 @@ var layers = map[string][]string{
 	"render/envoy":            {"schema"},
 	"render":                  {"schema", "render/resource", "render/dns", "render/envoy"},
 	"reconciler/secret":       {},
-	"reconciler/plan":         {"schema", "render/resource", "render/envoy"},
+	"reconciler/plan":         {"schema", "render/resource", "render/dns", "render/envoy"},
 	"reconciler/release":      {"schema", "render/resource", "render/envoy", "reconciler/plan"},
 	"reconciler/state":        {"schema", "render/resource", "reconciler/plan", "reconciler/release"},
 	"reconciler/state/sqlite": {"reconciler/state"},

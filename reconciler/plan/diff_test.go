@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"fmt"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -99,61 +98,6 @@ func TestDigestDependsOnTreeAndStepsAlone(t *testing.T) {
 		if got == want {
 			t.Errorf("another %s has the same digest", what)
 		}
-	}
-}
-
-func removals(kind resource.Kind, n int) (steps []Step) {
-	for i := range n {
-		steps = append(steps, Step{Key: resource.Key{Kind: kind, Scope: "s", Name: fmt.Sprint(i)}, Verb: Delete, Before: one})
-	}
-	return steps
-}
-
-// Invariant 9: an empty or shrunken desired state is refused until a person confirms the exact count.
-func TestInvariant9GuardNamesTheCount(t *testing.T) {
-	const services, records = resource.EnvoyService, resource.DNSRecord
-	in := func(scope resource.Scope, service schema.ServiceID, steps []Step) []Step {
-		for i := range steps {
-			steps[i].Key.Scope, steps[i].Service = scope, service
-		}
-		return steps
-	}
-	cases := []struct {
-		name     string
-		steps    []Step
-		existing Existing
-		services int
-		want     string // message, and count
-	}{
-		{"nothing is deleted", []Step{{Key: name, Verb: Create, After: one}}, Existing{{Kind: records}: 20}, 0, ""},
-		{"all services gone", removals(services, 2), Existing{{Kind: services}: 2}, 0, "the repository declares no service at all; this would delete 2 services and 0 records: 2"},
-		{"30 % of ten", removals(services, 3), Existing{{Kind: services}: 10}, 7, ""},
-		{"more than 30 % of ten", removals(services, 4), Existing{{Kind: services}: 10}, 6, "this would delete 4 services and 0 records: 4 of 10 services, more than 30 %: 4"},
-		{"more than 30 % of nine", removals(services, 4), Existing{{Kind: services}: 9}, 5, ""},
-		{"records alone", removals(records, 7), Existing{{Kind: records}: 20, {Kind: services}: 20}, 20, "this would delete 0 services and 7 records: 7 of 20 records, more than 30 %: 7"},
-		{"of one zone", append(in("zone/a.example", "x", removals(records, 4)), in("zone/b.example", "x", removals(records, 4))...),
-			Existing{{Kind: records}: 100, {Kind: records, Scope: "zone/a.example"}: 10, {Kind: records, Scope: "zone/b.example"}: 90}, 5,
-			"this would delete 0 services and 4 records: 4 of 10 records in zone/a.example, more than 30 %: 4"},
-		{"of one service", append(in("zone/a.example", "x", removals(records, 12)), in("zone/a.example", "y", removals(records, 1))...),
-			Existing{{Kind: records}: 100, {Kind: records, Scope: "zone/a.example"}: 100, {Kind: records, Service: "x"}: 20, {Kind: records, Service: "y"}: 1}, 5,
-			"this would delete 0 services and 12 records: 12 of 20 records of service x, more than 30 %: 12"},
-		{"of a zone and of a service of another", append(in("zone/a.example", "x", removals(records, 4)), in("zone/b.example", "y", removals(records, 6))...),
-			Existing{{Kind: records}: 100, {Kind: records, Scope: "zone/a.example"}: 10, {Kind: records, Scope: "zone/b.example"}: 90, {Kind: records, Service: "x"}: 40, {Kind: records, Service: "y"}: 10}, 5,
-			"this would delete 0 services and 10 records: 4 of 10 records in zone/a.example, 6 of 10 records of service y, more than 30 %: 10"},
-	}
-	for _, c := range cases {
-		t.Run(c.name, func(t *testing.T) {
-			got := ""
-			for _, v := range Guard(c.steps, func() Existing { return c.existing }, c.services, Limits{}) {
-				got += fmt.Sprintf("%s: %d", v.Message, v.Deletes)
-				if len(v.Steps) != v.Deletes {
-					t.Errorf("veto names %d steps, want %d", len(v.Steps), v.Deletes)
-				}
-			}
-			if diff := cmp.Diff(c.want, got); diff != "" {
-				t.Error(diff)
-			}
-		})
 	}
 }
 

@@ -76,7 +76,7 @@ func (s Status) Explanation() string {
 
 func (s Status) whyWaits() string {
 	if len(s.Vetoes) > 0 {
-		return "A guard stopped steps that delete much at once; they wait until somebody confirms the count."
+		return "A guard stopped steps that take much away at once, or something protected; they wait until somebody confirms the count."
 	}
 	return "Steps that take traffic away, and that nobody was shown, wait until somebody agrees."
 }
