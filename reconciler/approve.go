@@ -227,10 +227,8 @@ func (l *loop) applyDigest(ctx context.Context, q Apply) (Agreed, error) {
 func (l *loop) agree(ctx context.Context, q Apply, steps []plan.Step, digest string) (Agreed, error) {
 	deletes := 0
 	var why []string
-	for _, v := range l.vetoes {
-		if slices.ContainsFunc(steps, func(s plan.Step) bool { return slices.Contains(v.Steps, s.ID()) }) {
-			deletes, why = v.Deletes, append(why, v.Message)
-		}
+	for _, v := range plan.Narrow(l.vetoes, steps) {
+		deletes, why = v.Deletes, append(why, v.Message)
 	}
 	switch {
 	case deletes == 0 && q.ConfirmDeletes != 0:

@@ -12,6 +12,7 @@ import (
 	"github.com/edgewright/edgewright/reconciler/audit"
 	"github.com/edgewright/edgewright/reconciler/plan"
 	"github.com/edgewright/edgewright/reconciler/state"
+	"github.com/edgewright/edgewright/render/resource"
 	"github.com/edgewright/edgewright/schema"
 )
 
@@ -54,7 +55,7 @@ func (l *loop) onNow(now time.Time) []frozen {
 // frozenBy is the freeze that keeps a step from being done now. It wakes the loop when that ends.
 func (l *loop) frozenBy(s plan.Step, edge schema.Edge, now time.Time) (frozen, bool) {
 	for _, f := range l.onNow(now) {
-		if f.covers(s, edge) {
+		if f.covers(s, l.owned[s.Key], edge) {
 			l.alarm("freeze", f.ends)
 			return f, true
 		}
@@ -62,14 +63,18 @@ func (l *loop) frozenBy(s plan.Step, edge schema.Edge, now time.Time) (frozen, b
 	return frozen{}, false
 }
 
-func (f frozen) covers(s plan.Step, edge schema.Edge) bool {
-	service, _ := edge.Service(s.Service)
-	fleet := service.Fleet
-	if s.Key.Kind.OfProxies() {
-		fleet = fleetOf(s.Key.Scope)
-	}
+// covers tells whether a step is about what the freeze is for: by the zone, by whose it is or was, or by the fleet to which it leads or led.
+func (f frozen) covers(s plan.Step, was state.Entry, edge schema.Edge) bool {
 	zone, _ := s.Key.Scope.Zone()
-	return f.Covers(s.Service, service.Owner.Team, fleet, zone)
+	for _, id := range []schema.ServiceID{s.Service, was.Service} {
+		service, _ := edge.Service(id)
+		if f.Covers(id, service.Owner.Team, service.Fleet, zone) {
+			return true
+		}
+	}
+	return slices.ContainsFunc(slices.Concat([]resource.Key{s.Key}, s.Needs, was.Needs), func(k resource.Key) bool {
+		return k.Kind.OfProxies() && f.Covers("", "", fleetOf(k.Scope), "")
+	})
 }
 
 // freezeVetoes say which steps are frozen, one veto for each freeze.

@@ -19,7 +19,9 @@ func (l *loop) judge(now time.Time) {
 	for _, s := range steps {
 		l.status[s.Key] = l.judgeStep(s, now, vetoed, refused)
 	}
+	l.countVetoes(steps)
 	l.keepNamesTogether(steps)
+	l.keepWithinQuota(steps)
 	l.keepSwapsTogether(steps)
 }
 
@@ -28,12 +30,12 @@ func (l *loop) judgeStep(s plan.Step, now time.Time, vetoed map[string]plan.Veto
 	if f, is := l.frozenBy(s, l.edge, now); is {
 		return Status{Frozen, f.message()}
 	}
-	mode := l.modeOf(s)
+	mode, whose := l.modeOf(s)
 	if mode == schema.Pause {
-		return Status{Paused, fmt.Sprintf("drift is \"pause\" for %s: nothing of it is changed", owner(s))}
+		return Status{Paused, fmt.Sprintf("drift is \"pause\" for %s: nothing of it is changed", whose)}
 	}
 	if v, ok := vetoed[id]; ok {
-		return Status{Vetoed, v.Message + "; " + v.Unblock}
+		return Status{Vetoed, v.Message}
 	}
 	if c, ok := refused[s.Key]; ok {
 		if rival, is := l.flyingAt(placeOf(s.Key)); is && s.Key.Kind == resource.DNSRecord { // what seems to be in its way may be ours by then, or be gone
@@ -49,7 +51,7 @@ func (l *loop) judgeStep(s plan.Step, now time.Time, vetoed map[string]plan.Veto
 	case plan.TakesTraffic(s):
 		return Status{Approval, "nobody was shown this, and it takes traffic away"}
 	case mode == schema.Report && !s.Key.Kind.OfProxies():
-		return Status{Approval, fmt.Sprintf("nobody has agreed to this, and drift is \"report\" for %s", owner(s))}
+		return Status{Approval, fmt.Sprintf("nobody has agreed to this, and drift is \"report\" for %s", whose)}
 	}
 	if f, ok := l.failures[s.ID()]; ok && now.Before(f.retry) {
 		l.alarm("retry", f.retry)
@@ -72,6 +74,27 @@ func (l *loop) guard(steps []plan.Step) map[string]plan.Veto {
 		}
 	}
 	return vetoed
+}
+
+// countVetoes makes the vetoes be about what waits for a person: what is frozen, say, cannot be agreed to now, and is not counted.
+func (l *loop) countVetoes(steps []plan.Step) {
+	if len(l.vetoes) == 0 {
+		return
+	}
+	l.vetoes = plan.Narrow(l.vetoes, slices.DeleteFunc(slices.Clone(steps), func(s plan.Step) bool {
+		return l.status[s.Key].State != Vetoed
+	}))
+	why := map[string]string{}
+	for _, v := range l.vetoes {
+		for _, id := range v.Steps {
+			why[id] = v.Message + "; " + v.Unblock
+		}
+	}
+	for _, s := range steps {
+		if l.status[s.Key].State == Vetoed {
+			l.status[s.Key] = Status{Vetoed, why[s.ID()]}
+		}
+	}
 }
 
 // known is what guards know of an edge.
@@ -140,18 +163,55 @@ func (l *loop) refusals(steps []plan.Step) map[resource.Key]plan.Clash {
 	return refused
 }
 
-// modeOf says what becomes of drift in what a step is about.
-func (l *loop) modeOf(s plan.Step) schema.DriftMode {
-	if service, declared := l.edge.Service(s.Service); declared && service.Drift != "" {
+// keepWithinQuota makes new records wait for room that deletions will make which cannot go yet: all that was planned fits, but AWS would
+// refuse the new ones alone.
+func (l *loop) keepWithinQuota(steps []plan.Step) {
+	ready, more := map[resource.Scope][]plan.Step{}, map[resource.Scope]int{}
+	for _, s := range steps {
+		if s.Key.Kind.OfProxies() || l.status[s.Key].State != Ready {
+			continue
+		}
+		ready[s.Key.Scope] = append(ready[s.Key.Scope], s)
+		if s.Verb == plan.Create {
+			more[s.Key.Scope]++
+		}
+	}
+	for _, scope := range sortedKeys(more) {
+		z := l.zones[scope]
+		if z == nil || z.snapshot == nil || len(z.snapshot.Resources)+more[scope] <= l.mostOf(scope) {
+			continue
+		}
+		for _, c := range l.Provider.Refuse(*z.snapshot, ready[scope]) {
+			l.status[c.Key] = Status{Waits, c.Message + " before others have gone"}
+		}
+	}
+}
+
+// modeOf says what becomes of drift in what a step is about, and who says so: whose it is or, where that is stricter, whose it was.
+func (l *loop) modeOf(s plan.Step) (mode schema.DriftMode, whose string) {
+	mode, whose = l.modeFor(s.Service), owner(s.Service)
+	was := l.owned[s.Key].Service
+	if _, declared := l.edge.Service(was); !declared || mode == schema.Pause {
+		return mode, whose
+	}
+	if other := l.modeFor(was); other == schema.Pause || other == schema.Report {
+		return other, owner(was)
+	}
+	return mode, whose
+}
+
+// modeFor is what a service says, or the platform.
+func (l *loop) modeFor(id schema.ServiceID) schema.DriftMode {
+	if service, declared := l.edge.Service(id); declared && service.Drift != "" {
 		return service.Drift
 	}
 	return l.edge.Platform.Defaults.All.Drift
 }
 
-// owner names whose a step is.
-func owner(s plan.Step) string {
-	if s.Service == "" {
+// owner names whose something is.
+func owner(id schema.ServiceID) string {
+	if id == "" {
 		return "the platform"
 	}
-	return "service " + string(s.Service)
+	return "service " + string(id)
 }

@@ -87,6 +87,14 @@ func (l *loop) settle(ctx context.Context, q Settle) any {
 			return refuse("%s: %s by that name; nothing was done", name, none)
 		}
 	}
+	if q.Choice == ChooseKeep || q.Choice == ChooseForget {
+		for _, key := range keys {
+			if f, is := l.callAbout(key); is {
+				return refuse("%s: a call about it is not over, and may still change it; ask again once its outcome is known, by %s at the latest; nothing was done",
+					key.Name, f.started.Add(lateness).UTC().Format("15:04 MST"))
+			}
+		}
+	}
 	if err := l.choose(ctx, q, keys); err != nil {
 		return err
 	}
@@ -107,8 +115,7 @@ func (q Settle) names(key resource.Key) bool {
 	if q.Zone != "" && key.Scope != resource.ZoneScope(schema.Hostname(strings.TrimSuffix(q.Zone, "."))) {
 		return false
 	}
-	_, host, _ := strings.Cut(key.Name, " ")
-	return len(q.Names) == 0 || slices.Contains(q.Names, key.Name) || slices.Contains(q.Names, host)
+	return len(q.Names) == 0 || slices.Contains(q.Names, key.Name) || slices.Contains(q.Names, placeOf(key).host)
 }
 
 // knownKeys are the keys of AWS that are desired or ours, in order.
@@ -134,7 +141,17 @@ func (l *loop) drifted(key resource.Key) bool {
 	return is && l.isDrift(s)
 }
 
-func (l *loop) letsGo(key resource.Key) bool { return l.owned[key].Spec != nil && !l.inFlight(key) }
+func (l *loop) letsGo(key resource.Key) bool { return l.owned[key].Spec != nil }
+
+// callAbout is a call about a key that is not over, also one of whose outcome nobody knows.
+func (l *loop) callAbout(key resource.Key) (flight, bool) {
+	for _, id := range sortedKeys(l.flights) {
+		if slices.ContainsFunc(l.flights[id].intent.Steps, func(s plan.Step) bool { return s.Key == key }) {
+			return l.flights[id], true
+		}
+	}
+	return flight{}, false
+}
 
 func (l *loop) choose(ctx context.Context, q Settle, keys []resource.Key) error {
 	now := l.Now()
@@ -169,12 +186,16 @@ func (l *loop) decided(ctx context.Context, d state.Decision) error {
 	return nil
 }
 
-// letGo drops what the inventory knows of a record. It is not asked where it leads any more: whoever takes it sees to that.
+// letGo makes a record ours no more. Whoever takes it sees to where it leads; but what it led to until now counts as followed for a TTL
+// yet, as it may have been changed a moment ago.
 func (l *loop) letGo(ctx context.Context, key resource.Key) error {
-	if err := l.Books.Inventory.Put(ctx, state.Entry{Key: key}); err != nil {
+	e := l.owned[key]
+	next := state.Entry{Key: key, Gone: append(l.recent(e.Gone, l.Now()), state.Gone{At: l.Now(), TTL: ttlOf(e.Spec), Needs: e.Needs})}
+	if err := l.Books.Inventory.Put(ctx, next); err != nil {
 		return err
 	}
-	delete(l.owned, key)
+	next.Gone[len(next.Gone)-1].At = l.Now() // it was ours until it was written
+	l.owned[key] = next
 	return l.undecide(ctx, key)
 }
 

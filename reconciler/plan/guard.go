@@ -92,7 +92,27 @@ func shares(key resource.Key, service schema.ServiceID, account string) []Share 
 // fleet, of one service, or in one account), or something that is protected. A person lets it go on by the count of all steps that are
 // stopped.
 func Guard(steps []Step, k Known, l Limits) []Veto {
-	vetoes := append(guardDeletes(deletions(steps), k, l), guardProtected(steps, k.Edge)...)
+	return counted(append(guardDeletes(deletions(steps), k, l), guardProtected(steps, k.Edge)...))
+}
+
+// Narrow is what of vetoes is about these steps, with the count of those of them that are stopped.
+func Narrow(vetoes []Veto, steps []Step) []Veto {
+	about := map[string]bool{}
+	for _, s := range steps {
+		about[s.ID()] = true
+	}
+	var out []Veto
+	for _, v := range vetoes {
+		v.Steps = slices.DeleteFunc(slices.Clone(v.Steps), func(id string) bool { return !about[id] })
+		if len(v.Steps) > 0 {
+			out = append(out, v)
+		}
+	}
+	return counted(out)
+}
+
+// counted is vetoes with the count of all steps that they stop.
+func counted(vetoes []Veto) []Veto {
 	stopped := map[string]bool{}
 	for _, v := range vetoes {
 		for _, id := range v.Steps {

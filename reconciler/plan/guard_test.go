@@ -155,3 +155,20 @@ func TestProtectedGuard(t *testing.T) {
 		})
 	}
 }
+
+// TestNarrow: the count is that of the steps in question.
+func TestNarrow(t *testing.T) {
+	steps := append(removals(resource.DNSRecord, 3), removals(resource.DNSHealthCheck, 1)...)
+	vetoes := []Veto{veto(GuardMassDelete, "much", steps[:3]), veto(GuardProtected, "protected", steps[1:2]), veto(GuardProtected, "other", steps[3:])}
+	got := Narrow(vetoes, steps[:2])
+	want := []Veto{
+		{Guard: GuardMassDelete, Message: "much", Steps: []string{steps[0].ID(), steps[1].ID()}, Deletes: 2, Unblock: "if it is meant, apply the digest with --confirm-deletes 2"},
+		{Guard: GuardProtected, Message: "protected", Steps: []string{steps[1].ID()}, Deletes: 2, Unblock: "if it is meant, apply the digest with --confirm-deletes 2"},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if got := Narrow(vetoes, nil); got != nil {
+		t.Errorf("of no steps: %v", got)
+	}
+}
