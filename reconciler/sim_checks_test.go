@@ -38,7 +38,10 @@ func (s *sim) checkWrite(w world.Write) {
 		s.fail("intent %s: %v", w.Comment, err)
 	}
 	var want, got []string
+	adopts := map[string]bool{}
 	for _, step := range intent.Steps {
+		adopts[at(step)] = step.Verb == plan.Adopt
+		s.judgeDecided(step)
 		kind, name, _ := strings.Cut(step.Key.Name, " ")
 		if step.Verb != plan.Create {
 			want = append(want, "DELETE "+kind+" "+name)
@@ -59,7 +62,10 @@ func (s *sim) checkWrite(w world.Write) {
 		_, key, _ := strings.Cut(at, " ")
 		got = append(got, c.Action+" "+key)
 		s.made[at] = c.Action == "CREATE" // the last of a batch counts
-		if _, theirs := s.foreign[at]; theirs {
+		if _, theirs := s.foreign[at]; theirs && adopts[at] {
+			s.count("adopted by a change")
+			s.takeOver(at)
+		} else if theirs {
 			s.fail("%s %s is not ours", c.Action, at)
 		}
 		if c.Action == "DELETE" && r.Type != "TXT" {
@@ -83,7 +89,7 @@ func (s *sim) checkAnswered(zone, name, commit string) {
 	if i < 0 {
 		return
 	}
-	if form := s.branch[i].decl.records[schema.Hostname(strings.TrimSuffix(name, "."))].form; form == "" || form == "TXT" {
+	if form := s.branch[i].decl.records[schema.Hostname(strings.TrimSuffix(name, "."))].form; form == "" || form == "TXT" || form == "NS" {
 		return
 	}
 	if !slices.ContainsFunc(s.world.Records(s.zones[zone]), func(r world.RecordSet) bool { return r.Name == name && r.Type != "TXT" }) {
@@ -178,6 +184,9 @@ func (s *sim) noteLeads(zone string, ours bool) {
 	now := s.clock.Now()
 	here := map[lead]int64{}
 	for _, r := range s.world.Records(s.zones[zone]) {
+		if _, theirs := s.foreign[atOf(zone, r)]; theirs {
+			continue // whoever made it sees to where it leads
+		}
 		for _, v := range r.Values() {
 			if r.Type == "A" && r.TTL != nil {
 				here[lead{zone, strings.TrimSuffix(r.Name, "."), v}] = *r.TTL

@@ -22,6 +22,10 @@ type declarations struct {
 	broken   map[schema.ServiceID]bool
 	records  map[schema.Hostname]extra // the platform's own, by name
 	checks   map[schema.HealthCheckID]int
+
+	drift     schema.DriftMode         // the platform's default
+	protected map[schema.Hostname]bool // names that go by the exact count only
+	quota     int                      // of quotaZone; 0: what AWS gives everybody
 }
 
 // extra is a record of the platform: its form, and a number that its values are made of.
@@ -32,13 +36,14 @@ type extra struct {
 }
 
 // forms are those in which the platform declares a name. One cannot stand beside another.
-var forms = []string{"A", "CNAME", "TXT", "weighted"}
+var forms = []string{"A", "CNAME", "TXT", "weighted", "NS"}
 
 type declaration struct {
 	hosts    []schema.Hostname
 	exposure schema.Exposure
 	fleet    schema.FleetID
 	text     int
+	drift    schema.DriftMode // empty: the platform's default
 }
 
 // revision is a commit of the branch.
@@ -58,16 +63,12 @@ type proposal struct {
 func (s *sim) tip() revision { return s.branch[len(s.branch)-1] }
 
 func (d declarations) clone() declarations {
-	out := declarations{map[schema.ServiceID]declaration{}, map[schema.FleetID]int{}, map[schema.ServiceID]bool{}, maps.Clone(d.records), maps.Clone(d.checks)}
+	out := d
+	out.services, out.fleets, out.broken = map[schema.ServiceID]declaration{}, maps.Clone(d.fleets), maps.Clone(d.broken)
+	out.records, out.checks, out.protected = maps.Clone(d.records), maps.Clone(d.checks), maps.Clone(d.protected)
 	for id, x := range d.services {
 		x.hosts = slices.Clone(x.hosts)
 		out.services[id] = x
-	}
-	for id, ttl := range d.fleets {
-		out.fleets[id] = ttl
-	}
-	for id := range d.broken {
-		out.broken[id] = true
 	}
 	return out
 }
@@ -98,12 +99,16 @@ func (d declarations) free(zone string) []schema.Hostname {
 }
 
 func (s *sim) firstDeclarations() declarations {
-	d := declarations{map[schema.ServiceID]declaration{}, map[schema.FleetID]int{"edge": 5 + s.IntN(60), "two": 5 + s.IntN(60)}, map[schema.ServiceID]bool{}, map[schema.Hostname]extra{}, map[schema.HealthCheckID]int{}}
+	d := declarations{services: map[schema.ServiceID]declaration{}, fleets: map[schema.FleetID]int{"edge": 5 + s.IntN(60), "two": 5 + s.IntN(60)}, broken: map[schema.ServiceID]bool{},
+		records: map[schema.Hostname]extra{}, checks: map[schema.HealthCheckID]int{}, protected: map[schema.Hostname]bool{}}
 	for range 20 + s.IntN(4) {
 		d = s.newService()(d)
 	}
 	for range 3 {
 		d = s.platformEdit()(d)
+	}
+	for range 2 {
+		d = s.protectEdit()(d)
 	}
 	return d
 }
@@ -142,6 +147,8 @@ func (x extra) record(name schema.Hostname) schema.Record {
 	switch x.form {
 	case "CNAME":
 		r.Sets[0].Values = []string{fmt.Sprintf("c%d.elsewhere.test", x.n)}
+	case "NS":
+		r.Sets[0].Values = []string{fmt.Sprintf("ns%d.elsewhere.test", x.n)}
 	case "TXT":
 		r.Sets[0].Values = []string{fmt.Sprint("text ", x.n)}
 	case "weighted":
@@ -185,10 +192,16 @@ func (s *sim) massacre() func(declarations) declarations {
 
 // anyEdit is a change that can be made to any declarations.
 func (s *sim) anyEdit() func(declarations) declarations {
-	kind, a, b, c := s.IntN(27), s.IntN(1000), s.IntN(1000), s.IntN(1000)
+	kind, a, b, c := s.IntN(31), s.IntN(1000), s.IntN(1000), s.IntN(1000)
 	switch {
 	case kind < 4:
 		return s.newService()
+	case kind >= 30:
+		return s.quotaEdit()
+	case kind >= 29:
+		return s.protectEdit()
+	case kind >= 27:
+		return s.driftEdit()
 	case kind >= 24:
 		return s.checkEdit()
 	case kind >= 20:
@@ -258,7 +271,16 @@ func (d declarations) platform() schema.Platform {
 			Addresses: []netip.Addr{netip.MustParseAddr(addressOf[id])}, TTL: schema.Duration(d.fleets[id]) * schema.Duration(time.Second)})
 	}
 	for _, z := range zoneNames {
-		p.Zones = append(p.Zones, schema.Zone{Name: schema.Hostname(z), Exposure: exposureOf(z)})
+		zone := schema.Zone{Name: schema.Hostname(z), Exposure: exposureOf(z), Account: accountOf(z)}
+		if z == quotaZone {
+			zone.Quota = d.quota
+		}
+		p.Zones = append(p.Zones, zone)
+	}
+	p.Accounts, p.Defaults.All.Drift = []schema.Account{{ID: secondAccount, Role: secondRole}}, d.drift
+	p.Protected = map[schema.Hostname]schema.Protected{}
+	for name := range d.protected {
+		p.Protected[name] = schema.Protected{Reason: "it is the front door"}
 	}
 	for _, name := range sortedKeys(d.records) {
 		p.Records = append(p.Records, d.records[name].record(name))
@@ -272,7 +294,7 @@ var addressOf = map[schema.FleetID]string{"edge": "192.0.2.10", "two": "192.0.2.
 
 func (d declarations) service(id schema.ServiceID) schema.Service {
 	x := d.services[id]
-	return schema.Service{ID: id, Owner: schema.Owner{Team: "t"}, Hosts: x.hosts, Exposure: x.exposure, Fleet: x.fleet,
+	return schema.Service{ID: id, Owner: schema.Owner{Team: "t"}, Hosts: x.hosts, Exposure: x.exposure, Fleet: x.fleet, Drift: x.drift,
 		Routes: []schema.Route{{Name: "all", Action: schema.Respond{Status: 200, Body: fmt.Sprint(id, " ", x.text)}}}}
 }
 
@@ -290,6 +312,6 @@ func (d declarations) load() (load.Commit, Tree) {
 		}
 		c.Edge.Services = append(c.Edge.Services, d.service(id))
 	}
-	files = append(files, load.File{Path: "platform/p.cue", Data: fmt.Appendf(nil, "%v %v %v", d.fleets, d.records, d.checks)})
+	files = append(files, load.File{Path: "platform/p.cue", Data: fmt.Appendf(nil, "%v %v %v %v %v %v", d.fleets, d.records, d.checks, d.drift, d.protected, d.quota)})
 	return c, TreeOf(files)
 }

@@ -40,6 +40,12 @@ func (s *sim) event() {
 	case n < 69:
 		s.count("clock jumps ahead")
 		s.advance(time.Duration(s.IntN(1200)) * time.Second)
+	case n < 72:
+		s.freeze()
+	case n < 78:
+		s.decide()
+	case n < 79:
+		s.accountFails()
 	default:
 		s.advance(time.Duration(s.IntN(3000)) * time.Millisecond)
 		if p := s.awake(); p != nil {
@@ -56,7 +62,7 @@ func (s *sim) machineEvent() {
 	}
 	switch n := s.IntN(20); {
 	case n < 7:
-		s.crashIn = 1 + s.IntN(12)
+		s.crashIn = 1 + s.IntN(14)
 	case n < 11:
 		s.crash(p)
 	case n < 12:
@@ -175,55 +181,6 @@ func (s *sim) push(edit func(declarations) declarations, pull int) {
 	}
 }
 
-// apply is a person who looks at what waits, and agrees to it.
-func (s *sim) apply() {
-	p := s.awake()
-	if p == nil {
-		return
-	}
-	steps, digest := p.pending()
-	if len(steps) == 0 {
-		return
-	}
-	count := 0
-	for _, v := range p.vetoes {
-		count = max(count, v.Deletes)
-		s.count("guard " + v.Guard)
-	}
-	if s.chance(1, 5) {
-		s.refused(p, Apply{Digest: digest + "0", ConfirmDeletes: count, Identity: "mallory"}, "a digest that nobody has seen was applied")
-		s.count("wrong digest refused")
-		return
-	}
-	if count > 0 {
-		s.count("guard asks for a count")
-		s.refused(p, Apply{Digest: digest, ConfirmDeletes: count + 1, Identity: "ann"}, "a wrong count was taken")
-	}
-	if s.awake() != p { // it died of the question
-		return
-	}
-	for _, step := range steps {
-		s.agreed[step.ID()] = true
-	}
-	if s.alive(p, func() error {
-		_, err := p.applyDigest(p.ctx, Apply{Digest: digest, ConfirmDeletes: count, Identity: "ann"})
-		return err
-	}) {
-		s.count("applied by a person")
-		s.tell(p, nil)
-	}
-}
-
-// refused holds that the daemon does not do what it is asked.
-func (s *sim) refused(p *process, q Apply, otherwise string) {
-	s.alive(p, func() error {
-		if _, err := p.applyDigest(p.ctx, q); err == nil {
-			s.fail("%s", otherwise)
-		}
-		return nil
-	})
-}
-
 // proxyMoves lets a proxy come or go.
 func (s *sim) proxyMoves() {
 	n := s.nodes[s.IntN(len(s.nodes))]
@@ -273,7 +230,11 @@ func (s *sim) handMade() {
 			}
 		}
 		s.count("foreign record")
-		s.putForeign(zone, world.Simple("A", name, 60, fmt.Sprintf("203.0.113.%d", s.IntN(200))))
+		r := world.Simple("A", name, 60, fmt.Sprintf("203.0.113.%d", s.IntN(200)))
+		if s.chance(1, 3) { // as a service would have it
+			r = world.Simple("A", name, int64(s.tip().decl.fleets["edge"]), addressOf["edge"])
+		}
+		s.putForeign(zone, r)
 	default:
 		ours := s.ours(zone)
 		if len(ours) == 0 {
@@ -286,7 +247,7 @@ func (s *sim) handMade() {
 			return
 		}
 		s.count("record changed by hand")
-		value := map[string]string{"A": "203.0.113.%d", "CNAME": "hand%d.elsewhere.test", "TXT": `"by hand %d"`}[r.Type]
+		value := map[string]string{"A": "203.0.113.%d", "CNAME": "hand%d.elsewhere.test", "NS": "hand%d.elsewhere.test", "TXT": `"by hand %d"`}[r.Type]
 		r.TTL, r.ResourceRecords = new(int64(60)), &world.Records{ResourceRecord: []world.Value{{Value: fmt.Sprintf(value, s.IntN(200))}}}
 		s.byHand(zone, "UPSERT", r)
 	}
@@ -314,7 +275,7 @@ func (s *sim) byHand(zone, action string, r world.RecordSet) {
 func (s *sim) ours(zone string) []world.RecordSet {
 	return slices.DeleteFunc(s.world.Records(s.zones[zone]), func(r world.RecordSet) bool {
 		_, theirs := s.foreign[atOf(zone, r)]
-		return theirs || r.Type == "SOA" || r.Type == "NS" || strings.HasPrefix(r.Name, "_edgewright.")
+		return theirs || r.Type == "SOA" || r.Type == "NS" && r.Name == zone+"." || strings.HasPrefix(r.Name, "_edgewright.")
 	})
 }
 
@@ -343,7 +304,7 @@ func (s *sim) madeAny(zone string, host schema.Hostname) bool {
 	return false
 }
 
-// removeClashes is the person who removes what stands in the way of a declaration.
+// removeClashes is the person who removes what stands in the way of a declaration, or plans to take it over.
 func (s *sim) removeClashes() {
 	p := s.awake()
 	if p == nil {
@@ -357,6 +318,12 @@ func (s *sim) removeClashes() {
 		}
 	}
 	for _, key := range keys {
+		if p.clashes[key].Adoptable && s.chance(1, 2) {
+			if s.choose(p, ChooseAdopt, key); s.awake() != p {
+				return
+			}
+			continue
+		}
 		if key.Kind != resource.DNSRecord {
 			if z := p.zones[key.Scope]; p.now().Sub(z.snapshot.Taken) < staleness { // only we make what has such a name
 				s.fail("%s is called somebody else's, and is not", key)

@@ -17,9 +17,13 @@ func kinds() []string {
 		"crash", "crash before a call", "crash after a call", "told to stop", "process falls asleep", "process wakes up", "process wakes up in the middle of something",
 		"leader is replaced in its sleep", "leader is replaced while it works", "leader learns that it was replaced",
 		"write of who does not lead any more is refused", "review of who does not lead any more is kept back", "proxy is turned away by who may not lead any more",
+		"guard protected", "guard freeze", "guard quota", "guard counts an account", "paused", "drift becomes heal", "drift becomes report", "drift becomes pause",
+		"freeze of everything", "freeze of a fleet", "freeze of a service", "freeze of a zone", "freeze is ended", "freeze has run out", "freeze refused",
+		"people adopt", "people keep", "people put-back", "people forget", "decision refused: a call is not over", "adopted as it is", "adopted by a change",
+		"role is taken on", "account does not let us in", "one account fails, the other goes on", "zones that were listed together come apart",
 		"calls were counted",
 	}
-	for _, write := range []string{"approval", "audit", "content", "good", "intent", "inventory", "lease", "outcome", "plan-pull", "release", "token"} {
+	for _, write := range []string{"approval", "audit", "content", "decision", "freeze", "good", "intent", "inventory", "lease", "outcome", "plan-pull", "release", "token"} {
 		all = append(all, "crash before a write of "+write, "crash after a write of "+write)
 	}
 	for _, write := range []string{"intent", "lease", "outcome", "release", "token"} {

@@ -36,6 +36,9 @@ func (s *sim) fault(req *http.Request, operation string) string {
 
 // RoundTrip brings a request to the world, in two turns: the way there and the way back.
 func (s *sim) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.URL.Path == "/" {
+		return s.assumeRole(), nil
+	}
 	operation, _ := world.Operation(req.Method, req.URL.Path)
 	t := s.current
 	t.at, t.writes = onItsWay, writing(operation)
@@ -60,6 +63,7 @@ func (s *sim) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // arrive is what becomes of a request.
 func (s *sim) arrive(req *http.Request, operation string, t *task) (*http.Response, error) {
+	s.checkAccount(req)
 	if t.writes {
 		signed, err := time.Parse("20060102T150405Z", req.Header.Get("X-Amz-Date"))
 		if err != nil {
@@ -75,6 +79,11 @@ func (s *sim) arrive(req *http.Request, operation string, t *task) (*http.Respon
 		if s.leader != t.of {
 			s.count("request of one that was replaced arrives")
 		}
+	}
+	if s.denied && ofSecond(req) {
+		s.count("account does not let us in")
+		s.world.Inject(world.Fault{Operation: operation, Status: http.StatusForbidden, Code: "AccessDenied", Message: "not authorized"})
+		return s.ask(req, operation), nil
 	}
 	switch s.fault(req, operation) {
 	case "throttled":
@@ -161,9 +170,11 @@ func (d desk) Write(_ context.Context, ops ...state.Op) error {
 	if what != "nothing" {
 		d.sim.crashPoint(d.of, "before a write of "+what)
 	}
+	undo := d.sim.judge(d.of, what, ops)
 	if err := d.write(ops); err != nil {
 		return err
 	}
+	undo()
 	d.sim.checkHolder(d.of, what)
 	if what == "nothing" {
 		return nil

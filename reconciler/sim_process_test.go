@@ -129,6 +129,9 @@ func (s *sim) tell(p *process, m any) {
 		if m != nil {
 			p.take(p.ctx, m)
 		}
+		if o, is := m.(observed); is {
+			s.comeApart(p, o)
+		}
 		err := p.pass(p.ctx)
 		for one, any := p.Reconciler.posts.next(); any; one, any = p.Reconciler.posts.next() {
 			p.posts = append(p.posts, one)

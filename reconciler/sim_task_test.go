@@ -139,7 +139,7 @@ func (s *sim) delay(t *task) {
 }
 
 // seldom are points that a crash would hardly ever meet by chance: with these numbers of crashIn it waits for them.
-var seldom = map[int]string{11: "after a write of inventory", 12: "before a write of inventory"}
+var seldom = map[int]string{11: "after a write of inventory", 12: "before a write of inventory", 13: "after a write of decision", 14: "before a write of decision"}
 
 // crashPoint is where a process can die, or fall asleep.
 func (s *sim) crashPoint(p *process, where string) {

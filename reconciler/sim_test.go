@@ -193,24 +193,31 @@ type sim struct {
 	frozen    bool // listings show what was there at frozenAt
 	frozenAt  time.Time
 
-	others  map[string]bool    // health checks of others, by id
-	dropped map[string]bool    // health checks of ours that somebody deleted, by id
-	foreign map[string]string  // records of others, by zone, type and name, as last written
-	cached  map[lead]time.Time // until when a resolver may believe in an answer
-	ttls    map[lead]int64
-	before  map[lead]time.Time // until when the answer of before its TTL was changed may be believed
-	touched map[string]bool    // records of ours that somebody changed
-	made    map[string]bool    // records that we made and did not take away
-	agreed  map[string]bool    // steps that somebody was shown before they became the branch's
-	intents map[string]int     // writes by their intent
-	calls   map[string]int
-	met     map[string]int
-	faults  []string
+	denied    bool            // the second account lets nobody in
+	waits     []time.Duration // until zones are listed again that were listed together
+	waitsFrom time.Time       // when that was
+	together  bool            // all of those before were listed again at one time
+
+	others    map[string]bool    // health checks of others, by id
+	dropped   map[string]bool    // health checks of ours that somebody deleted, by id
+	foreign   map[string]string  // records of others, by zone, type and name, as last written
+	cached    map[lead]time.Time // until when a resolver may believe in an answer
+	ttls      map[lead]int64
+	before    map[lead]time.Time // until when the answer of before its TTL was changed may be believed
+	touched   map[string]bool    // records of ours that somebody changed
+	made      map[string]bool    // records that we made and did not take away
+	agreed    map[string]bool    // steps that somebody was shown before they became the branch's
+	confirmed map[string]bool    // likewise by their count; and what services may let go of, as service and name
+	forgotten map[string]bool    // records of others that were ours until somebody let go of them
+	intents   map[string]int     // writes by their intent
+	calls     map[string]int
+	met       map[string]int
+	faults    []string
 }
 
 func newSim(t *testing.T, seed uint64, log *slog.Logger) *sim {
 	s := &sim{Rand: rand.New(rand.NewPCG(seed, 1)), t: t, seed: seed, log: log, clock: world.NewClock(), zones: map[string]string{}, pulls: map[int]*proposal{},
-		turn: make(chan struct{}), others: map[string]bool{}, dropped: map[string]bool{}, foreign: map[string]string{}, cached: map[lead]time.Time{}, ttls: map[lead]int64{}, before: map[lead]time.Time{}, touched: map[string]bool{}, made: map[string]bool{}, agreed: map[string]bool{}, intents: map[string]int{},
+		turn: make(chan struct{}), others: map[string]bool{}, dropped: map[string]bool{}, foreign: map[string]string{}, cached: map[lead]time.Time{}, ttls: map[lead]int64{}, before: map[lead]time.Time{}, touched: map[string]bool{}, made: map[string]bool{}, agreed: map[string]bool{}, confirmed: map[string]bool{}, forgotten: map[string]bool{}, intents: map[string]int{},
 		calls: map[string]int{}, met: map[string]int{}}
 	s.rows = &rows{sim: s, tables: map[string]map[string]state.Item{}}
 	options := world.Options{Now: s.clock.Now, Settle: time.Duration(s.IntN(40)) * time.Second, Page: 4 + s.IntN(16)}
@@ -275,7 +282,7 @@ func (s *sim) endAll() {
 
 // settle ends all trouble and waits until nothing is left to do.
 func (s *sim) settle() {
-	s.trouble, s.crashIn, s.sleepIn, s.frozen = 0, 0, 0, false
+	s.trouble, s.crashIn, s.sleepIn, s.frozen, s.denied = 0, 0, 0, false, false
 	s.world.Freeze(false)
 	for _, p := range s.processes {
 		if p.asleep {
@@ -285,7 +292,7 @@ func (s *sim) settle() {
 	for _, n := range sortedKeys(s.pulls) {
 		delete(s.pulls, n)
 	}
-	s.push(func(d declarations) declarations { return d.mended() }, 0)
+	s.push(declarations.awaken, 0)
 	calm := 0
 	for n := 0; calm < 3 && len(s.faults) == 0; n++ {
 		if n == 400 {
@@ -334,6 +341,7 @@ func (s *sim) rest() {
 	for _, n := range s.nodes {
 		s.proxyTakes(n)
 	}
+	s.unfreezeAll()
 	s.apply()
 	s.removeClashes()
 }
