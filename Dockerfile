@@ -5,7 +5,7 @@ LABEL org.opencontainers.image.title="edgewright" \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY root/ /
 COPY --chown=65532:65532 state/ /var/lib/
-ENV EDGEWRIGHT_STATE=/var/lib/edgewright
+ENV PATH=/usr/local/bin EDGEWRIGHT_STATE=/var/lib/edgewright
 VOLUME ["/tmp", "/var/lib/edgewright"]
 USER 65532:65532
 ENTRYPOINT ["/edgewright"]

@@ -59,7 +59,7 @@ func (l *loop) takeRefusal(ctx context.Context, r xds.Refusal) {
 // noteServed measures once how long the tip, and each merged pull, took to be served by every proxy.
 func (l *loop) noteServed() {
 	now := l.Now()
-	if l.served == 0 && l.loaded && l.allServed(maps.Values(l.shown)) {
+	if l.served == 0 && l.loaded && len(l.unseen) == 0 && l.allServed(maps.Values(l.shown)) {
 		l.served = max(now.Sub(l.seen), 1)
 		l.Metrics.Served.Observe(l.served.Seconds())
 	}

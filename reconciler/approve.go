@@ -130,7 +130,7 @@ func (l *loop) takeShown(ctx context.Context, m shownFound) {
 func (l *loop) approve(ctx context.Context, steps []plan.Step, a state.Approval) error {
 	for _, s := range steps {
 		id := s.ID()
-		if now, is := l.steps[s.Key]; !(is && now.ID() == id) && !l.unknown[s.Key] && !l.inFlight(s.Key) {
+		if now, is := l.steps[s.Key]; !(is && now.ID() == id) && !l.unknown[s.Key] && !l.inFlight(s.Key) && len(l.unseen) == 0 {
 			continue
 		}
 		if old, is := l.approvals[id]; is && old.Confirmed {
@@ -148,6 +148,9 @@ func (l *loop) approve(ctx context.Context, steps []plan.Step, a state.Approval)
 
 // forgetApprovals drops approvals of steps that a new commit no longer plans: the same step asked for again later needs a new one.
 func (l *loop) forgetApprovals(ctx context.Context) {
+	if len(l.unseen) > 0 { // some steps are still to come
+		return
+	}
 	pending := map[string]bool{}
 	for _, s := range l.steps {
 		pending[s.ID()] = true

@@ -89,8 +89,24 @@ func (l *loop) takeBranch(ctx context.Context, b branchLoaded) {
 	for _, f := range b.files.Files {
 		l.blobs[f.Path] = f.Hash
 	}
-	d := l.decide(b.loaded)
-	l.problems, l.warnings, l.frozen = d.problems, b.loaded.Warnings, d.frozen
+	l.branch = b
+	l.Metrics.KnownContents.Add(float64(l.decideBranch()))
+	for _, p := range l.problems[:min(len(l.problems), 10)] {
+		l.Log.Warn("problem in a declaration", "commit", short(l.tip.Hash), "holds", p.Holds, "problem", p.String())
+	}
+	l.log(ctx, "commit evaluated", "services", len(b.loaded.Edge.Services), "problems", len(l.problems), "held", len(l.held), "frozen", l.frozen)
+	l.compare()
+	l.shown, l.served = maps.Clone(l.steps), 0
+	l.forgetApprovals(ctx)
+	l.findShown(old.Hash)
+}
+
+// decideBranch decides what of the tip takes effect, and returns how many of its contents were known. It may be called again for the same
+// tip.
+func (l *loop) decideBranch() (known int) {
+	var d decision
+	d, l.unseen = l.decideTip(l.branch.loaded)
+	l.problems, l.warnings, l.frozen = d.problems, slices.Concat(l.branch.loaded.Warnings, d.warnings), d.frozen && len(l.unseen) == 0
 	switch {
 	case !d.frozen:
 		l.held, l.goodDue = d.held, true
@@ -100,14 +116,10 @@ func (l *loop) takeBranch(ctx context.Context, b branchLoaded) {
 			l.want(good)
 		}
 	}
-	for _, p := range l.problems[:min(len(l.problems), 10)] {
-		l.Log.Warn("problem in a declaration", "commit", short(l.tip.Hash), "holds", p.Holds, "problem", p.String())
+	if len(l.unseen) == 0 {
+		l.branch = branchLoaded{}
 	}
-	l.log(ctx, "commit evaluated", "services", len(b.loaded.Edge.Services), "problems", len(l.problems), "held", len(l.held), "frozen", l.frozen)
-	l.compare()
-	l.shown, l.served = maps.Clone(l.steps), 0
-	l.forgetApprovals(ctx)
-	l.findShown(old.Hash)
+	return d.known
 }
 
 // want makes what was decided the desired edge.

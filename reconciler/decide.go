@@ -16,12 +16,16 @@ type decision struct {
 	edge     schema.Edge
 	rendered map[schema.ServiceID][]resource.Resource // of what changed; "" is the platform; nil: gone
 	problems []schema.Problem
+	warnings []schema.Problem // of contents that nobody could look at
 	held     held
-	frozen   bool // nothing takes effect
+	frozen   bool     // nothing takes effect
+	unseen   []unseen // contents that nobody has looked at
+	known    int      // contents on which there is a verdict
 }
 
-// decide holds back what has a problem, and renders the rest. What cannot be rendered has a problem too.
-func (l *loop) decide(loaded load.Commit) decision {
+// decide holds back what has a problem, and what waits beside, and renders the rest. What cannot be rendered, and what Envoy would not
+// take, has a problem too.
+func (l *loop) decide(loaded load.Commit, waits ...schema.Problem) decision {
 	d := decision{problems: slices.Clone(loaded.Problems)}
 	if !slices.ContainsFunc(d.problems, schema.Problem.OfPlatform) {
 		unread := func(h schema.Hostname) bool { return loaded.Mentions("", h) }
@@ -29,11 +33,14 @@ func (l *loop) decide(loaded load.Commit) decision {
 	}
 	for {
 		var ok bool
-		if d.edge, d.held, ok = holdBack(l.edge, loaded.Edge, d.problems, loaded.Mentions); !ok {
+		if d.edge, d.held, ok = holdBack(l.edge, loaded.Edge, slices.Concat(d.problems, waits), loaded.Mentions); !ok {
 			return decision{edge: l.edge, problems: d.problems, frozen: true}
 		}
 		var more []schema.Problem
 		if d.rendered, more = l.render(d.edge, d.held); len(more) == 0 {
+			more = l.judgeContents(&d)
+		}
+		if len(more) == 0 {
 			return d
 		}
 		d.problems = append(d.problems, more...)

@@ -40,6 +40,8 @@ type bench struct {
 	store      *sqlite.Store
 	dir        string
 	ahead      atomic.Int64 // nanoseconds by which the reconciler's clock is
+	validator  reconciler.Validator
+	registry   *prometheus.Registry
 
 	*reconciler.Reconciler
 	stop func()
@@ -89,8 +91,8 @@ func (b *bench) startWith(f reconciler.Forge) {
 	b.Reconciler = reconciler.New(reconciler.Config{
 		Log: log, Now: b.now, Repository: b.repository,
 		Loader:   &load.Loader{Evaluator: &load.Trusted{}, Today: func() schema.Date { return schema.DateOf(b.now()) }},
-		Provider: b.provider(), Proxies: b.proxies, Forge: f, Books: reconciler.BooksOf(b.store),
-		Metrics: reconciler.NewMetrics(prometheus.NewRegistry()), Margin: 50 * time.Millisecond,
+		Provider: b.provider(), Proxies: b.proxies, Validator: b.validator, Forge: f, Books: reconciler.BooksOf(b.store),
+		Metrics: b.metrics(), Margin: 50 * time.Millisecond,
 		Every: reconciler.Every{Poll: 20 * time.Millisecond, Observe: 100 * time.Millisecond, Settle: 10 * time.Millisecond, Sweep: time.Second},
 	})
 	ctx, cancel := context.WithCancel(context.Background())
@@ -109,6 +111,11 @@ func (b *bench) startWith(f reconciler.Forge) {
 		})
 	}
 	b.Cleanup(b.stop)
+}
+
+func (b *bench) metrics() *reconciler.Metrics {
+	b.registry = prometheus.NewRegistry()
+	return reconciler.NewMetrics(b.registry)
 }
 
 func (b *bench) provider() *route53.Provider {

@@ -16,6 +16,7 @@ type held map[schema.ServiceID]hold
 type hold struct {
 	Why     string
 	Culprit schema.ServiceID
+	Unseen  bool // nobody has looked yet at the content that it waits for: it will not take long
 }
 
 // holdBack decides what of a commit takes effect: a service with a problem stays as it was in good, and with it every service that
@@ -63,12 +64,12 @@ func reasons(groups ties, bad map[schema.ServiceID]schema.Problem) held {
 		if _, known := culprit[root]; !known {
 			culprit[root] = id
 		}
-		why[id] = hold{bad[id].String(), id}
+		why[id] = hold{Why: bad[id].String(), Culprit: id}
 	}
 	for id := range groups {
 		broken, isHeld := culprit[groups.root(id)]
 		if _, own := why[id]; isHeld && !own {
-			why[id] = hold{fmt.Sprintf("a host name moves between it and %s, which has a problem: they move together or not at all", broken), broken}
+			why[id] = hold{Why: fmt.Sprintf("a host name moves between it and %s, which has a problem: they move together or not at all", broken), Culprit: broken}
 		}
 	}
 	return why

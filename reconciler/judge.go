@@ -12,7 +12,7 @@ import (
 
 // judge gives every step its status.
 func (l *loop) judge(now time.Time) {
-	l.status = make(map[resource.Key]Status, len(l.steps))
+	l.status, l.unseenSteps = make(map[resource.Key]Status, len(l.steps)), nil
 	steps := l.sortedSteps()
 	vetoed := l.guard(steps)
 	refused := l.refusals(steps)
@@ -56,6 +56,9 @@ func (l *loop) judgeStep(s plan.Step, now time.Time, vetoed map[string]plan.Veto
 	if f, ok := l.failures[s.ID()]; ok && now.Before(f.retry) {
 		l.alarm("retry", f.retry)
 		return Status{Failing, f.why}
+	}
+	if why := l.unjudged(s); why != "" {
+		return Status{Waits, why}
 	}
 	if why := l.waitsFor(s); why != "" {
 		return Status{Waits, why}

@@ -70,6 +70,17 @@ type loop struct {
 	merged map[int]*followed
 	units  map[string]envoy.Unit // decoded contents of the releases, by hash
 
+	// What Envoy says of contents, by hash.
+	verdicts     map[string]state.Verdict
+	verdictsKept time.Time       // when those that nobody uses were last dropped
+	used         []string        // contents whose verdicts were used, since then
+	validating   map[string]bool // contents that are being looked at
+	validations  int             // that are under way
+	branch       branchLoaded    // the tip, as long as something of it is unseen
+	unseen       []unseen        // of the branch: held until somebody has looked
+	unseenSteps  []unseen        // of steps that are not held
+	previews     []waitingPreview
+
 	swept      time.Time
 	told       time.Time     // when reviews and the view were last made
 	telling    time.Duration // how long that took
@@ -192,6 +203,8 @@ func newLoop(ctx context.Context, r *Reconciler) *loop {
 		merged:     map[int]*followed{},
 		units:      map[string]envoy.Unit{},
 		alarms:     map[string]time.Time{},
+		verdicts:   map[string]state.Verdict{},
+		validating: map[string]bool{},
 	}
 	l.aside = l.beside
 	l.calls, l.cut = context.WithCancel(context.WithoutCancel(ctx))

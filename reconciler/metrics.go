@@ -1,6 +1,10 @@
 package reconciler
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
 
 // Metrics are the loop's own; the view gives the rest.
 type Metrics struct {
@@ -10,7 +14,14 @@ type Metrics struct {
 	Missed   prometheus.Counter     // steps that only a sweep found: an incremental pass had missed them
 	Passes   prometheus.Histogram   // seconds
 	Served   prometheus.Histogram   // seconds from a commit being heard of until every proxy had it
+
+	Validations    *prometheus.CounterVec // by outcome: contents that Envoy was asked about
+	KnownContents  prometheus.Counter     // contents that needed no validation
+	ValidationRuns prometheus.Histogram   // seconds of a run of Envoy
 }
+
+// Ran notes a run of Envoy.
+func (m *Metrics) Ran(d time.Duration) { m.ValidationRuns.Observe(d.Seconds()) }
 
 // NewMetrics makes the metrics and registers them.
 func NewMetrics(reg prometheus.Registerer) *Metrics {
@@ -27,7 +38,13 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Help: "Duration of a pass.", Buckets: prometheus.ExponentialBuckets(0.0001, 4, 8)}),
 		Served: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "edgewright_commit_served_seconds",
 			Help: "Time from a commit being heard of until every connected proxy had acknowledged it.", Buckets: prometheus.ExponentialBuckets(0.01, 2, 12)}),
+		Validations: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "edgewright_validations_total",
+			Help: "Contents of services that Envoy was asked about before they were published, by outcome: taken, refused, unsure."}, []string{"outcome"}),
+		KnownContents: prometheus.NewCounter(prometheus.CounterOpts{Name: "edgewright_validation_hits_total",
+			Help: "Contents of commits and pulls that were validated before."}),
+		ValidationRuns: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "edgewright_validation_run_seconds",
+			Help: "Duration of a run of Envoy that validates.", Buckets: prometheus.ExponentialBuckets(0.02, 2, 12)}),
 	}
-	reg.MustRegister(m.Steps, m.Failures, m.Drift, m.Missed, m.Passes, m.Served)
+	reg.MustRegister(m.Steps, m.Failures, m.Drift, m.Missed, m.Passes, m.Served, m.Validations, m.KnownContents, m.ValidationRuns)
 	return m
 }

@@ -42,6 +42,8 @@ func (l *loop) pass(ctx context.Context) error {
 	l.askSettled(ctx, now)
 	l.askShown(ctx, now)
 	l.tell(now)
+	l.keepVerdicts(ctx, now)
+	l.validateDue(ctx)
 	return nil
 }
 

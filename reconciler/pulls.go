@@ -36,6 +36,8 @@ type pull struct {
 	vetoes   []plan.Veto
 	clashes  []plan.Clash
 	unknown  []resource.Key
+	unseen   []unseen // it is planned again once Envoy has looked at them
+	counted  bool     // the contents that were known
 }
 
 // watchPulls lists the open pulls after each fetch and evaluates those whose head or base moved. It works beside watchBranch, so
@@ -164,10 +166,17 @@ func (l *loop) planPulls(ctx context.Context) {
 // planPull makes the plan of a pull, and tells whether it is another one than before.
 func (l *loop) planPull(p *pull) bool {
 	decided := l.decide(p.loaded)
+	if p.unseen = decided.unseen; !p.counted {
+		p.counted = true
+		l.Metrics.KnownContents.Add(float64(decided.known))
+	}
+	if len(p.unseen) > 0 {
+		return false
+	}
 	p.problems = slices.DeleteFunc(decided.problems, func(x schema.Problem) bool {
 		return l.hasProblem(x) && !l.changes(p.files, x.Position.File) && (!x.OfPlatform() || !decided.frozen) // what stops everything is worth saying again
 	})
-	p.warnings = slices.DeleteFunc(slices.Clone(p.loaded.Warnings), func(x schema.Problem) bool { return !l.changes(p.files, x.Position.File) })
+	p.warnings = slices.DeleteFunc(slices.Concat(p.loaded.Warnings, decided.warnings), func(x schema.Problem) bool { return !l.changes(p.files, x.Position.File) })
 	desired, keys := l.overlay(decided.rendered)
 	d := plan.Diff(l.input(desired, keys), keys)
 	p.clashes, p.unknown = d.Clashes, d.Unknown

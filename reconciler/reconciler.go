@@ -95,13 +95,15 @@ type Books struct {
 	LastGood  state.LastGood
 	Decisions state.Decisions
 	Freezes   state.Freezes
+	Verdicts  state.Verdicts
 	Audit     audit.Log
 }
 
 // BooksOf are all views of one store.
 func BooksOf(s state.Store) Books {
 	return Books{state.Contents{Store: s}, state.Inventory{Store: s}, state.Journal{Store: s}, state.Plans{Store: s},
-		state.Approvals{Store: s}, state.Releases{Store: s}, state.LastGood{Store: s}, state.Decisions{Store: s}, state.Freezes{Store: s}, audit.Log{Store: s}}
+		state.Approvals{Store: s}, state.Releases{Store: s}, state.LastGood{Store: s}, state.Decisions{Store: s}, state.Freezes{Store: s},
+		state.Verdicts{Store: s}, audit.Log{Store: s}}
 }
 
 // Config is what a reconciler works with.
@@ -112,7 +114,8 @@ type Config struct {
 	Loader     Loader
 	Provider   Provider
 	Proxies    Proxies
-	Forge      Forge // nil: nobody is told
+	Validator  Validator // nil: contents are not validated
+	Forge      Forge     // nil: nobody is told
 	Books      Books
 	Metrics    *Metrics
 	Limits     plan.Limits

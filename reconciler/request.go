@@ -143,7 +143,17 @@ func (r *Reconciler) History(ctx context.Context, name string, limit int) ([]aud
 // VerifyAudit tells the first entry of the audit that was changed, or is missing.
 func (r *Reconciler) VerifyAudit(ctx context.Context) error { return r.Books.Audit.Verify(ctx) }
 
-// answer is what the loop says to a request.
+// reply answers a request, unless it has to wait for verdicts.
+func (l *loop) reply(ctx context.Context, m request) {
+	switch a := l.answer(ctx, m).(type) {
+	case []unseen:
+		l.previews = append(l.previews, waitingPreview{m, a})
+	default:
+		m.answer <- a
+	}
+}
+
+// answer is what the loop says to a request. It has none to a preview of contents that nobody has looked at: it names those.
 func (l *loop) answer(ctx context.Context, q request) any {
 	switch q := q.ask.(type) {
 	case Apply:
@@ -184,7 +194,9 @@ func (l *loop) preview(q previewLoaded) any {
 		return errors.New("the branch was not evaluated yet; try again in a moment")
 	}
 	p := &pull{pullLoaded: pullLoaded{files: &q.files, loaded: q.loaded, base: l.tip.Hash}, tree: q.files.ID}
-	l.planPull(p)
+	if l.planPull(p); len(p.unseen) > 0 {
+		return p.unseen
+	}
 	return Previewed{Digest: p.plan.Digest, Tree: p.tree, Base: l.tip.Hash, Steps: p.plan.Steps,
 		Problems: p.problems, Warnings: p.warnings, Vetoes: p.vetoes, Clashes: p.clashes, Unknown: p.unknown}
 }

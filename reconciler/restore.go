@@ -37,6 +37,11 @@ func (l *loop) restore(ctx context.Context) (err error) {
 	if l.freezes, err = l.Books.Freezes.All(ctx); err != nil {
 		return fmt.Errorf("read freezes: %w", err)
 	}
+	if l.Validator != nil {
+		if l.verdicts, err = l.Books.Verdicts.All(ctx); err != nil {
+			return fmt.Errorf("read verdicts: %w", err)
+		}
+	}
 	if l.edge, _, err = l.Books.LastGood.Read(ctx); err != nil {
 		return fmt.Errorf("read last good declarations: %w", err)
 	}

@@ -141,8 +141,10 @@ func (l *loop) take(ctx context.Context, m any) {
 		l.takeCalled(ctx, m)
 	case settled:
 		l.takeSettled(ctx, m)
+	case validated:
+		l.takeValidated(ctx, m)
 	case request:
-		if m.answer <- l.answer(ctx, m); m.looks() {
+		if l.reply(ctx, m); m.looks() {
 			l.stale = stale
 		}
 	}

@@ -38,8 +38,8 @@ func (l *loop) tell(now time.Time) {
 func (l *loop) review() {
 	for _, n := range sortedKeys(l.pulls) {
 		p := l.pulls[n]
-		if p.base != l.tip.Hash {
-			continue // it is being evaluated against the new tip
+		if p.base != l.tip.Hash || len(p.unseen) > 0 {
+			continue // it is being evaluated against the new tip, or Envoy is looking at it
 		}
 		one := posting{target: forge.Target{Pull: n, SHA: p.pull.Head}, review: l.reviewPull(p), plan: new(p.plan)}
 		one.steady = forge.Steady(l.comment(one.target, one.review))
@@ -143,7 +143,9 @@ func (l *loop) reviewTip() forge.Review {
 
 // progress says how far the steps of a review are.
 func (l *loop) progress(r *forge.Review) {
-	r.State = forge.Applied
+	if r.State = forge.Applied; len(l.unseen) > 0 {
+		r.State = forge.Applying
+	}
 	for _, s := range r.Steps {
 		switch {
 		case s.Status == forge.StepApproval:
@@ -161,6 +163,8 @@ func (l *loop) progress(r *forge.Review) {
 func (l *loop) stepOf(s plan.Step) forge.Step {
 	pending, differs := l.steps[s.Key]
 	switch {
+	case l.held[s.Service].Unseen:
+		return forge.Step{Step: s, Status: forge.StepWaits, Why: l.held[s.Service].Why}
 	case l.inFlight(s.Key):
 		return forge.Step{Step: s, Status: forge.StepApplying}
 	case differs && pending.ID() == s.ID():

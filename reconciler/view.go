@@ -40,6 +40,8 @@ type View struct {
 	Calls    []CallView       `json:"calls"`   // that are not over
 	Source   string           `json:"source"`  // why the repository cannot be read; empty: it can
 	Forge    string           `json:"forge"`   // likewise the forge
+
+	Validating int `json:"validating"` // services that Envoy looks at before they are published
 }
 
 // ServiceView is one service, declared or lingering.
@@ -134,7 +136,7 @@ func (l *loop) showAges(now time.Time) {
 func (l *loop) show(now time.Time) {
 	v := &View{
 		At: now, Commit: l.tip.Hash, Subject: l.tip.Subject, Author: l.tip.Author, Tree: l.tree, Loaded: l.loaded, Frozen: l.frozen,
-		Problems: l.problems, Warnings: l.warnings, Vetoes: l.vetoes, Source: text(l.sourceError), Forge: text(l.forgeError), Drifts: slices.Clone(l.drifts),
+		Validating: len(l.unseen), Problems: l.problems, Warnings: l.warnings, Vetoes: l.vetoes, Source: text(l.sourceError), Forge: text(l.forgeError), Drifts: slices.Clone(l.drifts),
 	}
 	slices.Reverse(v.Drifts)
 	for i, d := range v.Drifts {
@@ -214,6 +216,9 @@ func (v *ServiceView) fill(e release.Entry) {
 // serviceState sums the steps of a service up.
 func (l *loop) serviceState(id schema.ServiceID) (state, why string) {
 	if reason, is := l.held[id]; is {
+		if reason.Unseen {
+			return "changing", reason.Why
+		}
 		return "held", reason.Why
 	}
 	var reasons []string
@@ -294,6 +299,9 @@ func (l *loop) showPulls() (open, merged []PullView) {
 		verdict := string(r.Verdict())
 		if verdict == "" {
 			verdict = "planned"
+		}
+		if open := l.pulls[p.Number]; open != nil && len(open.unseen) > 0 {
+			verdict = "validating"
 		}
 		return PullView{Number: p.Number, Title: p.Title, Author: p.Author, Head: p.Head, URL: p.URL, Verdict: verdict, Digest: r.Digest, Comment: l.comment(forge.Target{Pull: p.Number, SHA: p.Head}, r)}
 	}

@@ -33,7 +33,8 @@ var layers = map[string][]string{
 	"reconciler/secret":       {},
 	"reconciler/plan":         {"schema", "render/resource", "render/dns", "render/envoy"},
 	"reconciler/release":      {"schema", "render/resource", "render/envoy", "reconciler/plan"},
-	"reconciler/state":        {"schema", "render/resource", "reconciler/plan", "reconciler/release"},
+	"reconciler/validate":     {"schema", "render/envoy"},
+	"reconciler/state":        {"schema", "render/resource", "reconciler/plan", "reconciler/release", "reconciler/validate"},
 	"reconciler/state/sqlite": {"reconciler/state"},
 	"reconciler/election":     {"reconciler/state"},
 	"reconciler/audit":        {"render/resource", "reconciler/state"},
@@ -46,7 +47,7 @@ var layers = map[string][]string{
 	"reconciler/aws/route53":  {"schema", "schema/rdata", "render/resource", "render/dns", "reconciler/plan", "reconciler/aws/budget"},
 	"reconciler/forge":        {"schema", "render/resource", "render/dns", "render/envoy", "reconciler/plan"},
 	"reconciler/forge/github": {"schema", "reconciler/forge", "reconciler/plan", "reconciler/secret"},
-	"reconciler":              {"schema", "schema/load", "schema/policy", "render", "render/resource", "render/envoy", "reconciler/plan", "reconciler/release", "reconciler/state", "reconciler/audit", "reconciler/forge", "reconciler/xds"},
+	"reconciler":              {"schema", "schema/load", "schema/policy", "render", "render/resource", "render/envoy", "reconciler/plan", "reconciler/release", "reconciler/state", "reconciler/audit", "reconciler/validate", "reconciler/forge", "reconciler/xds"},
 	"reconciler/web":          {"schema", "schema/load", "render", "render/resource", "reconciler", "reconciler/audit", "reconciler/aws/budget", "reconciler/election", "reconciler/plan", "reconciler/secret", "reconciler/xds"},
 	"cmd/edgewright":          {"*"},
 }

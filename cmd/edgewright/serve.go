@@ -31,6 +31,7 @@ type settings struct {
 	Settle     time.Duration
 	Lease      time.Duration // that a leader who shows no sign of life keeps the lead
 	StatusURL  string
+	Envoy      string // binary that validates; empty: the one in PATH; "none": no one
 	Forge      forgeSettings
 	LogJSON    bool
 
@@ -80,6 +81,7 @@ func serveCommand() *cobra.Command {
 	f.StringVar(&s.XDS, "xds", "127.0.0.1:18000", "address of the xDS server")
 	admissionFlags(cmd, &s.Admission)
 	f.StringVar(&s.StatusURL, "status-url", "", "URL of the status page for links in comments (default: the address of --web)")
+	f.StringVar(&s.Envoy, "envoy", "", "the Envoy that looks at services before they are published (default: envoy in PATH); none: only the protos' own rules are asked")
 	f.DurationVar(&s.Poll, "poll", 15*time.Second, "fetch this often, also without a webhook")
 	f.DurationVar(&s.Observe, "observe", time.Minute, "list each zone this often")
 	f.DurationVar(&s.Settle, "settle", 2*time.Second, "ask this often whether a change to a zone has spread")

@@ -88,6 +88,9 @@ func tellStatus(out io.Writer, s web.Status) error {
 			fmt.Fprintln(out, "unreachable:", fault)
 		}
 	}
+	if s.Unvalidated != "" {
+		fmt.Fprintln(out, "not validated by Envoy:", s.Unvalidated)
+	}
 	if s.Pending != "" {
 		line := "edgewright apply " + s.Pending
 		if s.Deletes > 0 {

@@ -60,6 +60,7 @@ type daemon struct {
 	webListener net.Listener
 	evaluating  progress
 	budgets     *budget.Accounts
+	unvalidated string // why Envoy is not asked before services are published; empty: it is
 }
 
 // wire joins the concrete parts. It is the only place that knows all of them.
@@ -116,9 +117,15 @@ func wire(ctx context.Context, s settings, log *slog.Logger) (d *daemon, err err
 		return d, fmt.Errorf("say who may connect to --xds: %w", err)
 	}
 	d.certificates = &certificates.Keeper{Log: log, Now: time.Now, Proxies: proxies}
+	metrics := reconciler.NewMetrics(registry)
+	validator, without, err := newValidator(ctx, s.Envoy, metrics, log)
+	if err != nil {
+		return d, err
+	}
+	d.unvalidated = without
 	d.reconciler = reconciler.New(reconciler.Config{
-		Log: log, Now: time.Now, Repository: repository{d}, Loader: loader, Provider: provider, Proxies: certified{proxies, d.certificates}, Forge: forge,
-		Books: reconciler.BooksOf(state.Fenced{Store: d.store, Epoch: d.election.Epoch}), Metrics: reconciler.NewMetrics(registry),
+		Log: log, Now: time.Now, Repository: repository{d}, Loader: loader, Provider: provider, Proxies: certified{proxies, d.certificates}, Validator: validator, Forge: forge,
+		Books: reconciler.BooksOf(state.Fenced{Store: d.store, Epoch: d.election.Epoch}), Metrics: metrics,
 		Every: reconciler.Every{Poll: s.Poll, Observe: s.Observe, Settle: s.Settle}, StatusURL: s.StatusURL,
 	})
 	d.grpc = xds.NewGRPC(leadersOnly(d.election), proxies.Credentials())
@@ -143,7 +150,7 @@ func (d *daemon) wireWeb(proxies *xds.Server, token secret.Value, registry *prom
 	}
 	webhook := github.Handler(d.settings.Forge.WebhookSecret, d.hints, d.log, func(outcome string) { deliveries.WithLabelValues(outcome).Inc() })
 	d.web = web.Server(web.New(web.Config{Loop: d.reconciler, Leader: d.election.Standing, Proxies: proxies, Webhook: webhook, Token: token, Gatherer: registry,
-		Log: d.log, Now: time.Now, Version: buildVersion().Version, Name: d.settings.Repository, Notices: notices, Budgets: d.budgets.States, Evaluating: d.evaluating.now, Hosts: hostOf(d.settings.StatusURL)}))
+		Log: d.log, Now: time.Now, Version: buildVersion().Version, Name: d.settings.Repository, Notices: notices, Unvalidated: d.unvalidated, Budgets: d.budgets.States, Evaluating: d.evaluating.now, Hosts: hostOf(d.settings.StatusURL)}))
 	return nil
 }
 

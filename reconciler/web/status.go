@@ -12,19 +12,22 @@ import (
 // Status is everything that the daemon says of itself.
 type Status struct {
 	reconciler.View
-	Proxies  []xds.Node        `json:"proxies"`
-	Refusals []xds.Refusal     `json:"refusals"`
-	Turned   []xds.TurnedAway  `json:"turned_away,omitempty"` // proxies that may not connect, the newest first
-	Version  string            `json:"version"`
-	Leader   election.Standing `json:"leader"`
-	Budgets  []budget.Account  `json:"budgets,omitempty"`
+	Proxies  []xds.Node       `json:"proxies"`
+	Refusals []xds.Refusal    `json:"refusals"`
+	Turned   []xds.TurnedAway `json:"turned_away,omitempty"` // proxies that may not connect, the newest first
+	Version  string           `json:"version"`
+
+	Unvalidated string            `json:"unvalidated,omitempty"` // why Envoy is not asked before services are published; empty: it is
+	Leader      election.Standing `json:"leader"`
+	Budgets     []budget.Account  `json:"budgets,omitempty"`
 
 	Evaluated  int `json:"evaluated"` // of those being evaluated now
 	Evaluating int `json:"evaluating"`
 }
 
 func (s *server) status() Status {
-	status := Status{View: *s.Loop.View(), Proxies: s.Proxies.Nodes(), Refusals: s.Proxies.Refusals(), Turned: s.Proxies.TurnedAway(), Version: s.Version, Leader: s.Leader()}
+	status := Status{View: *s.Loop.View(), Proxies: s.Proxies.Nodes(), Refusals: s.Proxies.Refusals(), Turned: s.Proxies.TurnedAway(), Version: s.Version,
+		Unvalidated: s.Config.Unvalidated, Leader: s.Leader()}
 	if s.Config.Budgets != nil {
 		status.Budgets = s.Config.Budgets()
 	}
@@ -49,7 +52,7 @@ func (s Status) Verdict() string {
 		return "held"
 	case s.serviceIs("unknown"):
 		return "starting"
-	case len(s.Steps) > 0 || s.serviceIs("changing") || s.behind():
+	case len(s.Steps) > 0 || s.Validating > 0 || s.serviceIs("changing") || s.behind():
 		return "changing"
 	}
 	return "converged"

@@ -51,7 +51,7 @@ func TestEveryCodeHasAPage(t *testing.T) {
 // codes are the words in the source that look like codes of problems.
 func codes(t *testing.T) map[schema.Code]bool {
 	told := map[schema.Code]bool{}
-	families := regexp.MustCompile(`^(field|file|cue|service|owner|host|fleet|backend|route|redirect|header|budget|waiver|platform|record|team|zone|limit|exposure|schema|healthcheck)/[a-z]+$`)
+	families := regexp.MustCompile(`^(field|file|cue|service|owner|host|fleet|backend|route|redirect|header|budget|waiver|platform|record|team|zone|limit|exposure|schema|healthcheck|envoy)/[a-z]+$`)
 	for _, root := range []string{"..", "../../reconciler"} {
 		err := filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
 			if err != nil || d.IsDir() || !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
@@ -83,25 +83,27 @@ func codes(t *testing.T) map[schema.Code]bool {
 
 // elsewhere are the codes whose examples cannot be run from a page, with where they are provoked.
 var elsewhere = map[schema.Code]string{
-	"exposure/opened": "schema/policy TestChange",
-	"host/removed":    "schema/policy TestChange",
-	"file/encoding":   "testdata/bad",
-	"file/unfit":      "reconciler/source",
-	"fleet/policies":  "testdata/bad",
-	"host/length":     "testdata/bad",
-	"limit/commit":    "reconciler/jail",
-	"limit/crash":     "reconciler/jail",
-	"limit/input":     "reconciler/jail",
-	"limit/memory":    "reconciler/jail",
-	"limit/nesting":   "testdata/bad",
-	"limit/output":    "reconciler/jail",
-	"limit/problems":  "testdata/bad",
-	"limit/time":      "reconciler/jail",
-	"platform/none":   "testdata/bad",
-	"platform/render": "reconciler TestPlans",
-	"route/respond":   "schema/policy TestBounds",
-	"schema/decode":   "schema/load TestDecodeTellsItsOwnFault",
-	"service/render":  "reconciler TestWhatCannotBeRenderedIsHeld",
+	"exposure/opened":   "schema/policy TestChange",
+	"host/removed":      "schema/policy TestChange",
+	"file/encoding":     "testdata/bad",
+	"file/unfit":        "reconciler/source",
+	"fleet/policies":    "testdata/bad",
+	"host/length":       "testdata/bad",
+	"limit/commit":      "reconciler/jail",
+	"limit/crash":       "reconciler/jail",
+	"limit/input":       "reconciler/jail",
+	"limit/memory":      "reconciler/jail",
+	"limit/nesting":     "testdata/bad",
+	"limit/output":      "reconciler/jail",
+	"limit/problems":    "testdata/bad",
+	"limit/time":        "reconciler/jail",
+	"platform/none":     "testdata/bad",
+	"platform/render":   "reconciler TestPlans",
+	"route/respond":     "schema/policy TestBounds",
+	"schema/decode":     "schema/load TestDecodeTellsItsOwnFault",
+	"service/render":    "reconciler TestWhatCannotBeRenderedIsHeld",
+	"envoy/refused":     "reconciler/validate TestEnvoyRefuses",
+	"envoy/unvalidated": "reconciler/validate TestEnvoyThatHangs",
 }
 
 // TestExamples holds that a bad example makes its problem, and the good one beside it none.
