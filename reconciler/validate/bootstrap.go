@@ -21,6 +21,7 @@ import (
 // the scopes, and its clusters. It has no admin port, and nothing in it is outside of this machine.
 func bootstrap(units []part) ([]byte, error) {
 	static := &bootstrapv3.Bootstrap_StaticResources{}
+	known := map[string]bool{}
 	for i, u := range units {
 		l, err := listener(u, i)
 		if err != nil {
@@ -28,7 +29,14 @@ func bootstrap(units []part) ([]byte, error) {
 		}
 		static.Listeners = append(static.Listeners, l)
 		for _, c := range u.clusters {
-			static.Clusters = append(static.Clusters, proto.CloneOf(c))
+			data, err := proto.MarshalOptions{Deterministic: true}.Marshal(c)
+			if err != nil {
+				return nil, fmt.Errorf("encode cluster: %w", err)
+			}
+			if !known[string(data)] { // two versions of one service have most of their clusters in common
+				known[string(data)] = true
+				static.Clusters = append(static.Clusters, proto.CloneOf(c))
+			}
 		}
 	}
 	whole := &bootstrapv3.Bootstrap{Node: &corev3.Node{Id: "validate", Cluster: "validate"}, StaticResources: static}
@@ -82,6 +90,8 @@ func keepInside(m protoreflect.Message) error {
 			m.Address = loopback.String()
 		}
 		return nil
+	case *corev3.GrpcService_GoogleGrpc, *corev3.HttpUri: // nothing that is rendered has one
+		return fmt.Errorf("%s names a server in words that cannot be replaced", m.ProtoReflect().Descriptor().FullName())
 	case *anypb.Any:
 		return repack(m)
 	}

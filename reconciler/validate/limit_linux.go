@@ -21,17 +21,18 @@ func limit(pid int, memory int64, cpu time.Duration) error {
 		name     string
 		resource int
 		value    uint64
+		more     uint64 // until it is killed without a word
 	}{
-		{"memory", unix.RLIMIT_DATA, uint64(memory)},
-		{"CPU", unix.RLIMIT_CPU, uint64(max(cpu/time.Second, 1))},
-		{"file size", unix.RLIMIT_FSIZE, 0},
-		{"core size", unix.RLIMIT_CORE, 0},
+		{"memory", unix.RLIMIT_DATA, uint64(memory), 0},
+		{"CPU", unix.RLIMIT_CPU, uint64(max(cpu/time.Second, 1)), 1},
+		{"file size", unix.RLIMIT_FSIZE, 0, 0},
+		{"core size", unix.RLIMIT_CORE, 0, 0},
 	} {
 		var now unix.Rlimit
 		err := unix.Prlimit(pid, l.resource, nil, &now)
 		if err == nil {
 			value := min(l.value, now.Max) // a stricter limit from outside stands
-			err = unix.Prlimit(pid, l.resource, &unix.Rlimit{Cur: value, Max: value}, nil)
+			err = unix.Prlimit(pid, l.resource, &unix.Rlimit{Cur: value, Max: min(value+l.more, now.Max)}, nil)
 		}
 		if err != nil && !errors.Is(err, unix.ESRCH) { // it has ended already
 			return fmt.Errorf("limit %s of Envoy: %w", l.name, err)

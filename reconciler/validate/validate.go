@@ -152,6 +152,9 @@ func (v *Validator) narrow(ctx context.Context, whole part, why *refusal) Verdic
 		}
 		return verdict
 	}
+	if refused(bare.withClusters(0, 0)) { // its domains
+		return verdict
+	}
 	if i := halve(len(whole.clusters), func(from, to int) bool { return refused(bare.withClusters(from, to)) }); i >= 0 {
 		verdict.Refused, verdict.Backend = why.Error(), whole.backendName(i)
 	}

@@ -12,17 +12,17 @@ import (
 // Status is everything that the daemon says of itself.
 type Status struct {
 	reconciler.View
-	Proxies  []xds.Node       `json:"proxies"`
-	Refusals []xds.Refusal    `json:"refusals"`
-	Turned   []xds.TurnedAway `json:"turned_away,omitempty"` // proxies that may not connect, the newest first
-	Version  string           `json:"version"`
-
-	Unvalidated string            `json:"unvalidated,omitempty"` // why Envoy is not asked before services are published; empty: it is
-	Leader      election.Standing `json:"leader"`
-	Budgets     []budget.Account  `json:"budgets,omitempty"`
+	Proxies  []xds.Node        `json:"proxies"`
+	Refusals []xds.Refusal     `json:"refusals"`
+	Turned   []xds.TurnedAway  `json:"turned_away,omitempty"` // proxies that may not connect, the newest first
+	Version  string            `json:"version"`
+	Leader   election.Standing `json:"leader"`
+	Budgets  []budget.Account  `json:"budgets,omitempty"`
 
 	Evaluated  int `json:"evaluated"` // of those being evaluated now
 	Evaluating int `json:"evaluating"`
+
+	Unvalidated string `json:"unvalidated,omitempty"` // why Envoy is not asked before services are published; empty: it is
 }
 
 func (s *server) status() Status {

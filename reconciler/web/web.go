@@ -49,21 +49,22 @@ type Proxies interface {
 
 // Config is what the pages need.
 type Config struct {
-	Loop        Loop
-	Leader      func() election.Standing // who leads: only the leader's loop runs
-	Proxies     Proxies
-	Webhook     http.Handler // nil: there is none
-	Token       secret.Value // of the state folder: whoever knows it may apply
-	Gatherer    prometheus.Gatherer
-	Log         *slog.Logger
-	Now         func() time.Time
-	Version     string
-	Unvalidated string                  // why Envoy is not asked before services are published; empty: it is
-	Name        string                  // of the repository, for the title
-	Evaluating  func() (done, all int)  // declarations that are being evaluated; nil: not known
-	Notices     *Notices                // what the log warned of; nil: not kept
-	Budgets     func() []budget.Account // of the calls to AWS; nil: not known
-	Hosts       []string                // names beside localhost under which a server on loopback is asked, as behind a proxy on the same machine
+	Loop       Loop
+	Leader     func() election.Standing // who leads: only the leader's loop runs
+	Proxies    Proxies
+	Webhook    http.Handler // nil: there is none
+	Token      secret.Value // of the state folder: whoever knows it may apply
+	Gatherer   prometheus.Gatherer
+	Log        *slog.Logger
+	Now        func() time.Time
+	Version    string
+	Name       string                  // of the repository, for the title
+	Evaluating func() (done, all int)  // declarations that are being evaluated; nil: not known
+	Notices    *Notices                // what the log warned of; nil: not kept
+	Budgets    func() []budget.Account // of the calls to AWS; nil: not known
+	Hosts      []string                // names beside localhost under which a server on loopback is asked, as behind a proxy on the same machine
+
+	Unvalidated string // why Envoy is not asked before services are published; empty: it is
 }
 
 // server is the handler behind New.
