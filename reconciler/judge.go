@@ -57,8 +57,8 @@ func (l *loop) judgeStep(s plan.Step, now time.Time, vetoed map[string]plan.Veto
 		l.alarm("retry", f.retry)
 		return Status{Failing, f.why}
 	}
-	if why := l.unjudged(s); why != "" {
-		return Status{Waits, why}
+	if unjudged, is := l.unjudged(s); is {
+		return unjudged
 	}
 	if why := l.waitsFor(s); why != "" {
 		return Status{Waits, why}

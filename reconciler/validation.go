@@ -41,7 +41,6 @@ func (l *loop) validateDue(ctx context.Context) {
 		var contents []string
 		var units []envoy.Unit
 		for _, u := range next {
-			l.validating[u.content] = true
 			unit, err := envoy.DecodeUnit(u.body)
 			if err != nil {
 				l.Log.Error("decode content", "service", u.service, "error", err) // the validator says so too
@@ -53,7 +52,7 @@ func (l *loop) validateDue(ctx context.Context) {
 	}
 }
 
-// nextUnseen are contents that are looked at next, all for one: the branch, a preview, or the pull that has the fewest.
+// nextUnseen takes the contents that are looked at next, all for one: the branch, a preview, or the pull that has the fewest.
 func (l *loop) nextUnseen() []unseen {
 	asking := [][]unseen{slices.Concat(l.unseen, l.unseenSteps)}
 	for _, p := range l.previews {
@@ -68,7 +67,7 @@ func (l *loop) nextUnseen() []unseen {
 		var next []unseen
 		for _, u := range one {
 			if _, known := l.verdict(u.content); !known && !l.validating[u.content] && len(next) < mostUnits {
-				next = append(next, u)
+				next, l.validating[u.content] = append(next, u), true
 			}
 		}
 		if len(next) > 0 {

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/edgewright/edgewright/fixtures"
+	proxy "github.com/edgewright/edgewright/fixtures/envoy"
+	"github.com/edgewright/edgewright/reconciler"
 	"github.com/edgewright/edgewright/reconciler/forge"
 	"github.com/edgewright/edgewright/reconciler/validate"
 	"github.com/edgewright/edgewright/render/envoy"
@@ -195,4 +197,244 @@ func TestOthersAreServedWhileOneIsLookedAt(t *testing.T) {
 	j.open()
 	b.until("the other one too", func() bool { return b.proxies.publishes("two", "another") })
 	b.converged()
+}
+
+// A name that moves goes with the service that is looked at: until then it stays where it is.
+func TestNameStaysUntilItsTakerIsLookedAt(t *testing.T) {
+	j := &judge{refuses: "BAD"}
+	b := newJudgedBench(t, j)
+	b.repository.commit(b.withTwo("first", "first"))
+	b.converged()
+	moved := func(text string) []load.File {
+		return with(with(b.tree(), oneFile, answers("one", "other.trello.acme.example", "first")), twoFile, answers("two", `two.trello.acme.example", "one.trello.acme.example`, text))
+	}
+	for _, text := range []string{"BAD", "fine"} {
+		j.close()
+		b.repository.commit(moved(text))
+		b.until("looked at", func() bool { return b.View().Validating > 0 })
+		time.Sleep(100 * time.Millisecond)
+		if holder, _ := b.proxies.serves("one.trello.acme.example"); holder != "one" {
+			t.Fatalf("%s: the name is at %q before anybody has looked at its taker", text, holder)
+		}
+		for id, state := range b.services() {
+			if want := map[schema.ServiceID]string{"one": "changing", "two": "changing"}[id]; want != "" && state != want {
+				t.Errorf("%s: %s is %s while it is looked at", text, id, state)
+			}
+		}
+		j.open()
+		if text == "BAD" {
+			b.until("held together", func() bool { s := b.services(); return s["one"] == "held" && s["two"] == "held" })
+		}
+	}
+	b.until("somebody has to agree", func() bool { return b.View().Pending != "" })
+	if _, err := b.Apply(t.Context(), reconciler.Apply{Digest: b.View().Pending, Identity: "ann"}); err != nil {
+		t.Fatal(err)
+	}
+	b.until("moved", func() bool { holder, _ := b.proxies.serves("one.trello.acme.example"); return holder == "two" })
+	b.converged()
+}
+
+// A platform that cannot serve what a service was before does not hold everything while it is looked at what the service becomes: the
+// commit takes effect as a whole, a moment later.
+func TestPlatformThatWaitsForAServiceHasNoProblem(t *testing.T) {
+	two := `fleets: two: {listeners: public: port: 9090, addresses: ["192.0.2.20"], ttl: "5s"}` + "\n"
+	fleet := func(name string) func(string) string {
+		return func(s string) string { return strings.Replace(s, `fleet: "edge"`, `fleet: "`+name+`"`, 1) }
+	}
+	j := &judge{}
+	b := newJudgedBench(t, j)
+	b.repository.commit(with(with(b.withTwo("one", "two"), "platform/two.cue", func(string) string { return "package platform\n" + two }), twoFile, fleet("two")))
+	b.until("served by its fleet", func() bool {
+		b.proxies.mu.Lock()
+		defer b.proxies.mu.Unlock()
+		return len(b.proxies.releases["two"].Services) == 1
+	})
+	j.close()
+	b.repository.commit(with(with(b.tree(), "platform/two.cue", gone), twoFile, answers("two", "two.trello.acme.example", "moved")))
+	b.until("looked at", func() bool { return b.View().Validating == 1 })
+	if v := b.View(); len(v.Problems) > 0 || v.Frozen {
+		t.Errorf("problems %v, frozen %v", v.Problems, v.Frozen)
+	}
+	j.open()
+	b.until("moved", func() bool { return b.proxies.publishes("two", "moved") })
+	b.until("told so", func() bool { return b.View().Validating == 0 })
+	if v := b.View(); len(v.Problems) > 0 {
+		t.Errorf("problems %v", v.Problems)
+	}
+}
+
+// Verdicts outlive the daemon, but not the Envoy that gave them; and what is served is not asked about again.
+func TestVerdictsAreKeptOverARestart(t *testing.T) {
+	j := &judge{refuses: "BAD"}
+	b := newJudgedBench(t, j)
+	b.propose(3, b.withTwo("fine", "BAD"))
+	b.until("verdict on pull 3", func() bool { r, ok := b.forge.review(3); return ok && r.Verdict() == forge.Refused })
+	asked := len(j.asked)
+	restart := func() {
+		b.start()
+		b.converged()
+		b.until("plan on pull 3", func() bool {
+			return slices.ContainsFunc(b.View().Pulls, func(p reconciler.PullView) bool { return p.Verdict == string(forge.Refused) })
+		})
+	}
+	restart()
+	if len(j.asked) != asked {
+		t.Errorf("asked again after a restart: %v", j.asked[asked:])
+	}
+	if hits := b.metric("edgewright_validation_hits_total"); hits == 0 {
+		t.Error("no verdict was counted as known")
+	}
+	if runs := b.metric("edgewright_validations_total"); runs != 0 {
+		t.Errorf("%v contents were counted as asked about", runs)
+	}
+	b.stop()
+	j.name = " of another version"
+	restart()
+	if again := j.asked[asked:]; !slices.Equal(again, []schema.ServiceID{"one", "two"}) {
+		t.Errorf("another Envoy was asked about %v, want what is in the pull and not served", again)
+	}
+	if runs := b.metric("edgewright_validations_total"); runs != 2 {
+		t.Errorf("%v contents were counted as asked about, want 2", runs)
+	}
+}
+
+// metric is the sum of a counter over its labels.
+func (b *bench) metric(name string) (sum float64) {
+	b.Helper()
+	families, err := b.registry.Gather()
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, f := range families {
+		for _, m := range f.Metric {
+			if f.GetName() == name {
+				sum += m.Counter.GetValue()
+			}
+		}
+	}
+	return sum
+}
+
+// Of what Envoy gives no answer, a warning is told; it holds nothing, and is asked again by the next daemon.
+func TestWhatEnvoyGivesNoAnswerAboutGoesOn(t *testing.T) {
+	j := &judge{doubts: "ODD"}
+	b := newJudgedBench(t, j)
+	b.propose(3, b.withTwo("fine", "ODD"))
+	b.until("verdict on pull 3", func() bool { _, ok := b.forge.review(3); return ok })
+	r, _ := b.forge.review(3)
+	if r.Verdict() != forge.Planned || len(r.Warnings) != 1 || r.Warnings[0].Code != "envoy/unvalidated" || r.Warnings[0].Position.File != twoFile {
+		t.Fatalf("verdict %s, warnings %v", r.Verdict(), r.Warnings)
+	}
+	b.start()
+	b.until("asked again", func() bool { return j.times("two") == 2 })
+	b.repository.commit(b.withTwo("fine", "ODD"))
+	b.until("published", func() bool { return b.proxies.publishes("two", "ODD") })
+	b.converged()
+	if w := b.View().Warnings; !slices.ContainsFunc(w, func(p schema.Problem) bool { return p.Code == "envoy/unvalidated" }) {
+		t.Errorf("the page has no warning: %v", w)
+	}
+}
+
+func TestPreviewWaitsForItsVerdict(t *testing.T) {
+	j := &judge{refuses: "BAD"}
+	b := newJudgedBench(t, j)
+	j.close()
+	got := make(chan reconciler.Previewed, 1)
+	go func() {
+		p, err := b.Preview(context.Background(), reconciler.Preview{Files: b.withTwo("fine", "BAD")})
+		if err != nil {
+			b.Error(err)
+		}
+		got <- p
+	}()
+	select {
+	case p := <-got:
+		t.Fatalf("answered before anybody has looked: %+v", p)
+	case <-time.After(200 * time.Millisecond):
+	}
+	j.open()
+	if p := <-got; len(p.Problems) != 1 || p.Problems[0].Code != "envoy/refused" {
+		t.Errorf("problems %v", p.Problems)
+	}
+}
+
+// What was agreed to stays agreed to while somebody looks: a pull that was merged while another Envoy was installed has shown its deletion.
+func TestApprovalsOutlastTheLook(t *testing.T) {
+	j := &judge{}
+	b := newJudgedBench(t, j)
+	b.repository.commit(with(b.withTwo("one", "two"), twoFile, answers("two", `two.trello.acme.example", "three.trello.acme.example`, "two")))
+	b.converged()
+	b.propose(3, b.withTwo("one", "changed")) // and lets a name go
+	b.until("plan on pull 3", func() bool { r, ok := b.forge.review(3); return ok && len(r.Steps) > 0 })
+	time.Sleep(100 * time.Millisecond) // it is noted as posted
+	b.stop()
+	j.name = " of another version"
+	j.close()
+	b.merge(3)
+	b.start()
+	b.until("looked at", func() bool { return b.View().Validating == 1 })
+	b.until("the pull is followed", func() bool { return len(b.View().Merged) == 1 })
+	if v := b.View().Merged[0]; v.Verdict != string(forge.Applying) {
+		t.Errorf("the merged pull is %s while it is looked at", v.Verdict)
+	}
+	time.Sleep(200 * time.Millisecond)
+	j.open()
+	b.until("published", func() bool { return b.proxies.publishes("two", "changed") })
+	b.until("the name is gone", func() bool { return b.records("acme.example")["three.trello.acme.example"] == "" })
+	if v := b.View(); v.Pending != "" {
+		t.Errorf("steps wait for a person: %v", v.Steps)
+	}
+}
+
+// What is in effect, but was never served, is looked at before it is: as when the program renders it in another way than the last one.
+func TestWhatWasNeverServedIsLookedAt(t *testing.T) {
+	b := newBench(t)
+	b.converged()
+	freeze := reconciler.Freeze{Name: "all", Reason: "test", Until: b.now().Add(time.Hour), Identity: "ann"}
+	if err := b.Reconciler.Freeze(t.Context(), freeze); err != nil {
+		t.Fatal(err)
+	}
+	b.repository.commit(b.withTwo("fine", "BAD"))
+	b.until("frozen", func() bool { v := b.View(); return v.Commit == b.repository.tip() && len(v.Steps) > 0 })
+	time.Sleep(50 * time.Millisecond)
+	b.stop()
+	j := &judge{refuses: "BAD"}
+	b.validator = j
+	b.start()
+	if err := b.Reconciler.Freeze(t.Context(), reconciler.Freeze{Name: "all", End: true, Identity: "ann"}); err != nil {
+		t.Fatal(err)
+	}
+	b.until("the fine one is served", func() bool { return b.proxies.publishes("one", "fine") })
+	b.until("the other one is held", func() bool { return b.services()["two"] == "held" })
+	time.Sleep(200 * time.Millisecond)
+	if b.proxies.publishes("two", "BAD") {
+		t.Error("what Envoy would not take was published")
+	}
+	if n := j.times("two"); n != 1 {
+		t.Errorf("asked %d times, want once", n)
+	}
+}
+
+// TestRealEnvoyJudgesAPull is the whole way with the real Envoy: a regular expression that CUE and the rules take, and Envoy does not.
+func TestRealEnvoyJudgesAPull(t *testing.T) {
+	v, err := validate.New(t.Context(), validate.Config{Binary: proxy.Binary(proxy.Tools(t))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := newBenchOf(t, fixtures.Declarations(fixtures.EdgeConfig()), func(b *bench) { b.validator = v })
+	b.converged()
+	b.propose(3, with(b.withTwo("fine", "fine"), twoFile, func(s string) string { return strings.Replace(s, `exact: "/ping"`, `regex: "/\\x{1F600}"`, 1) }))
+	b.until("verdict on pull 3", func() bool { _, ok := b.forge.review(3); return ok })
+	r, _ := b.forge.review(3)
+	if r.Verdict() != forge.Refused || len(r.Problems) != 1 {
+		t.Fatalf("verdict %s, problems %v; does a rule know of this by now? then it needs another example", r.Verdict(), r.Problems)
+	}
+	if p := r.Problems[0]; p.Code != "envoy/refused" || p.Position.File != twoFile || p.Position.Line != 9 || !strings.Contains(p.Message, "route ping: invalid escape sequence") {
+		t.Errorf("problem %+v", p)
+	}
+	for _, line := range []string{twoFile + ":9", "Envoy does not take route ping"} {
+		if !strings.Contains(r.Comment(), line) {
+			t.Errorf("the comment does not say %q:\n%s", line, r.Comment())
+		}
+	}
 }

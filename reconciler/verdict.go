@@ -169,19 +169,19 @@ func culpritOf(s schema.Service, v validate.Verdict) (path, what string) {
 
 // unjudged says why what a step would publish may not be published yet, or at all. Nobody may have looked at it when it is not what the
 // tip changes: a new version of this program renders it in another way.
-func (l *loop) unjudged(s plan.Step) string {
+func (l *loop) unjudged(s plan.Step) (Status, bool) {
 	body := l.desired[s.Key].Body
 	if l.Validator == nil || s.Key.Kind != resource.EnvoyService || s.Verb == plan.Delete || body == nil {
-		return ""
+		return Status{}, false
 	}
 	content := contentOf(s.After)
 	switch v, known := l.verdict(content); {
 	case l.isServed(s.Key, content):
 	case !known:
 		l.unseenSteps = append(l.unseenSteps, unseen{s.Service, content, body})
-		return lookedAtFirst
+		return Status{Waits, lookedAtFirst}, true
 	case v.Refused != "":
-		return "Envoy does not take it: " + v.Refused
+		return Status{Failing, "Envoy does not take it: " + v.Refused}, true
 	}
-	return ""
+	return Status{}, false
 }

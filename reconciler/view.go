@@ -230,7 +230,7 @@ func (l *loop) serviceState(id schema.ServiceID) (state, why string) {
 			continue
 		}
 		status := l.status[key]
-		if status.State == Clashes {
+		if status.State == Clashes || status.State == Failing && key.Kind == resource.EnvoyService { // Envoy refuses it
 			state = "held"
 		}
 		reasons = append(reasons, strings.TrimSuffix(string(status.State)+": "+status.Why, ": "))
