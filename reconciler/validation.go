@@ -3,6 +3,8 @@ package reconciler
 import (
 	"cmp"
 	"context"
+	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -11,9 +13,12 @@ import (
 	"github.com/edgewright/edgewright/render/envoy"
 )
 
+// What is under way at most: one validation for pulls and previews, whatever they hold, and one more for the branch.
 const (
-	validations = 2   // that are under way at most
-	mostUnits   = 500 // in one of them
+	validations    = 2
+	mostUnits      = 500      // in one of them
+	mostBytes      = 16 << 20 // likewise
+	validationTime = 2 * time.Minute
 )
 
 // validated is what a validation came to.
@@ -34,47 +39,65 @@ func (l *loop) validateDue(ctx context.Context) {
 		return
 	}
 	for l.validations < validations {
-		next := l.nextUnseen()
+		next := l.takeUnseen(slices.Concat(l.unseen, l.unseenSteps))
+		if len(next) == 0 && l.validations < validations-1 {
+			next = l.nextProposed()
+		}
 		if len(next) == 0 {
 			return
 		}
-		var contents []string
-		var units []envoy.Unit
-		for _, u := range next {
-			unit, err := envoy.DecodeUnit(u.body)
-			if err != nil {
-				l.Log.Error("decode content", "service", u.service, "error", err) // the validator says so too
-			}
-			contents, units = append(contents, u.content), append(units, unit)
-		}
-		l.validations++
-		l.aside(ctx, func() any { return validated{contents, l.Validator.Validate(ctx, units)} })
+		l.validate(ctx, next)
 	}
 }
 
-// nextUnseen takes the contents that are looked at next, all for one: the branch, a preview, or the pull that has the fewest.
-func (l *loop) nextUnseen() []unseen {
-	asking := [][]unseen{slices.Concat(l.unseen, l.unseenSteps)}
-	for _, p := range l.previews {
-		asking = append(asking, p.unseen)
-	}
-	var pulls [][]unseen
-	for _, n := range sortedKeys(l.pulls) {
-		pulls = append(pulls, l.pulls[n].unseen)
-	}
-	slices.SortStableFunc(pulls, func(a, b []unseen) int { return cmp.Compare(len(a), len(b)) })
-	for _, one := range append(asking, pulls...) {
-		var next []unseen
-		for _, u := range one {
-			if _, known := l.verdict(u.content); !known && !l.validating[u.content] && len(next) < mostUnits {
-				next, l.validating[u.content] = append(next, u), true
-			}
+func (l *loop) validate(ctx context.Context, all []unseen) {
+	contents, units := make([]string, len(all)), make([]envoy.Unit, len(all))
+	for i, u := range all {
+		var err error
+		if units[i], err = envoy.DecodeUnit(u.body); err != nil {
+			l.Log.Error("decode content", "service", u.service, "error", err) // the validator will say so too
 		}
-		if len(next) > 0 {
+		contents[i] = u.content
+	}
+	l.validations++
+	l.aside(ctx, func() any {
+		ctx, cancel := context.WithTimeoutCause(ctx, validationTime, fmt.Errorf("Envoy took longer than %s", validationTime))
+		defer cancel()
+		return validated{contents, l.Validator.Validate(ctx, units)}
+	})
+}
+
+// nextProposed takes what is looked at next for a preview, or for the pull that has the fewest contents: a large one is overtaken.
+func (l *loop) nextProposed() []unseen {
+	for _, p := range l.previews {
+		if next := l.takeUnseen(p.unseen); len(next) > 0 {
+			return next
+		}
+	}
+	pulls := slices.SortedFunc(maps.Values(l.pulls), func(a, b *pull) int {
+		return cmp.Or(cmp.Compare(len(a.unseen), len(b.unseen)), cmp.Compare(a.pull.Number, b.pull.Number))
+	})
+	for _, p := range pulls {
+		if next := l.takeUnseen(p.unseen); len(next) > 0 {
 			return next
 		}
 	}
 	return nil
+}
+
+// takeUnseen are those that nobody is looking at, as many as go into one validation. From now on somebody is.
+func (l *loop) takeUnseen(all []unseen) (next []unseen) {
+	size := 0
+	for _, u := range all {
+		if _, known := l.verdict(u.content); known || l.validating[u.content] {
+			continue
+		}
+		if size += len(u.body); len(next) == mostUnits || len(next) > 0 && size > mostBytes {
+			break
+		}
+		next, l.validating[u.content] = append(next, u), true
+	}
+	return next
 }
 
 // takeValidated notes verdicts, and goes on with what has waited for them.

@@ -20,10 +20,10 @@ import (
 )
 
 // judge is a validator that refuses what has a word in it, doubts what has another, and notes whom it was asked about. It can be made to
-// wait.
+// wait, also for what has a third word only.
 type judge struct {
-	refuses, doubts string
-	name            string
+	refuses, doubts, stalls string
+	name                    string
 
 	mu    sync.Mutex
 	asked []schema.ServiceID
@@ -35,8 +35,13 @@ func (j *judge) By() string { return "judge" + j.name }
 func (j *judge) Validate(ctx context.Context, units []envoy.Unit) []validate.Verdict {
 	j.mu.Lock()
 	gate := j.gate
+	stalled := j.stalls == ""
 	for _, u := range units {
 		j.asked = append(j.asked, u.Service)
+		stalled = stalled || bytes.Contains(u.VirtualHost, []byte(j.stalls))
+	}
+	if !stalled {
+		gate = nil
 	}
 	j.mu.Unlock()
 	if gate != nil {
@@ -197,6 +202,29 @@ func TestOthersAreServedWhileOneIsLookedAt(t *testing.T) {
 	j.open()
 	b.until("the other one too", func() bool { return b.proxies.publishes("two", "another") })
 	b.converged()
+}
+
+// However long pulls are looked at, there is room for the branch.
+func TestPullsDoNotKeepTheBranchWaiting(t *testing.T) {
+	j := &judge{stalls: "SLOW"}
+	b := newJudgedBench(t, j)
+	j.close()
+	for n := range 3 {
+		b.propose(3+n, b.withTwo("one", "SLOW"+strings.Repeat("!", n)))
+	}
+	b.until("asked about a pull", func() bool { return j.times("two") > 0 })
+	b.until("shown", func() bool {
+		return len(b.View().Pulls) == 3 && !slices.ContainsFunc(b.View().Pulls, func(p reconciler.PullView) bool { return p.Verdict != "validating" })
+	})
+	b.repository.commit(with(b.tree(), "services/trello/three.cue", answers("three", "three.trello.acme.example", "pushed")))
+	b.until("published", func() bool { return b.proxies.publishes("three", "pushed") })
+	if n := j.times("two"); n != 1 {
+		t.Errorf("%d pulls are looked at at a time, want 1", n)
+	}
+	j.open()
+	b.until("plans on all pulls", func() bool {
+		return !slices.ContainsFunc(b.View().Pulls, func(p reconciler.PullView) bool { return p.Verdict != string("planned") })
+	})
 }
 
 // A name that moves goes with the service that is looked at: until then it stays where it is.

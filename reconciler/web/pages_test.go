@@ -91,6 +91,25 @@ func TestEmptyPage(t *testing.T) {
 	}
 }
 
+func TestPageTellsOfValidation(t *testing.T) {
+	const missing = "not validated by Envoy before they are published, only by the protos&#39; own rules: there is none."
+	w := newWorld(t)
+	if got := w.ask(http.MethodGet, "/", "").Body.String(); strings.Contains(got, "not validated") || strings.Contains(got, "Envoy looks at") {
+		t.Error("the page tells of validation though nothing is with it")
+	}
+	w = newWorld(t, func(c *Config) { c.Unvalidated = "there is none" })
+	for n, want := range map[int]string{1: "Envoy looks at a service before it is published.", 3: "Envoy looks at 3 services before they are published."} {
+		w.loop.view.Validating = n
+		got := strings.ReplaceAll(w.ask(http.MethodGet, "/", "").Body.String(), "protos' ", "protos&#39; ")
+		if !strings.Contains(got, missing) || !strings.Contains(got, want) {
+			t.Errorf("the page does not say %q and %q", missing, want)
+		}
+	}
+	if got := w.ask(http.MethodGet, "/api/v1/status", "", "Authorization", "Bearer "+token).Body.String(); !strings.Contains(got, `"unvalidated":"there is none"`) {
+		t.Error("the API does not say that Envoy is not asked")
+	}
+}
+
 // TestHostile puts markup wherever others choose the text.
 func TestHostile(t *testing.T) {
 	const evil = `"><script>alert(1)</script><img src=x onerror=alert(2)>`

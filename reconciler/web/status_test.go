@@ -33,6 +33,7 @@ func TestVerdict(t *testing.T) {
 		{"held", func(s *Status) { s.Steps = step(reconciler.Clashes) }},
 		{"changing", func(s *Status) { s.Steps = step(reconciler.Applying) }},
 		{"changing", func(s *Status) { s.Services[0].State = "changing" }},
+		{"changing", func(s *Status) { s.Validating = 1 }},
 		{"changing", func(s *Status) { s.Proxies = []xds.Node{{Behind: 1}} }},
 	} {
 		s := Status{Leader: election.Standing{Leads: true}, View: reconciler.View{Loaded: true, Services: []reconciler.ServiceView{{State: "converged"}}}}
