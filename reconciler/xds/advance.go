@@ -32,6 +32,9 @@ func (t *stream) advance() {
 			t.serveGoal(id)
 		}
 	}
+	if len(t.pending) == 0 {
+		t.pending = map[schema.ServiceID]struct{}{} // one that held all services is slow to walk, also when it is empty
+	}
 }
 
 func (t *stream) waits() waits {

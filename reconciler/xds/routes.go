@@ -233,9 +233,13 @@ func (t *stream) report() {
 		delete(t.ties, id)
 		t.tidy(id, v)
 	}
-	if len(done) > 0 {
-		t.fleet.report(t.seat, done)
+	if len(done) == 0 {
+		return
 	}
+	if len(t.unsettled) == 0 {
+		t.unsettled = map[schema.ServiceID]struct{}{} // as in advance
+	}
+	t.fleet.report(t.seat, done)
 }
 
 // tidy forgets what is no longer true of a service that was acknowledged.
