@@ -11,14 +11,13 @@ import (
 
 // wanted are the clusters that the stream needs for a service: for what it is to serve, for what it serves or would go back
 // to, and for what its buckets may still hold.
-func (t *stream) wanted(id schema.ServiceID) map[string]*discoveryv3.Resource {
-	out := map[string]*discoveryv3.Resource{}
+func (t *stream) wanted(id schema.ServiceID) (out clusters) {
 	add := func(v *version) {
 		if v == nil {
 			return
 		}
 		for _, c := range v.clusters {
-			out[c.Name] = c
+			out.add(c)
 		}
 	}
 	for name := range t.touch[id] {
@@ -36,10 +35,23 @@ func (t *stream) wanted(id schema.ServiceID) map[string]*discoveryv3.Resource {
 	}
 	for _, c := range next.clusters {
 		if _, there := t.warmed[id][c.Name]; there || t.allowed(id) {
-			out[c.Name] = c
+			out.add(c)
 		}
 	}
 	return out
+}
+
+// clusters are the few of a service, each once.
+type clusters []*discoveryv3.Resource
+
+func (c clusters) has(name string) bool {
+	return slices.ContainsFunc(c, func(one *discoveryv3.Resource) bool { return one.Name == name })
+}
+
+func (c *clusters) add(one *discoveryv3.Resource) {
+	if !c.has(one.Name) {
+		*c = append(*c, one)
+	}
 }
 
 // maxClusters is how many clusters one answer adds, about: a proxy takes an answer as a whole, and reads nothing meanwhile. The health
@@ -91,7 +103,8 @@ func (t *stream) beside(id schema.ServiceID) []schema.ServiceID {
 
 func (t *stream) clustersOf(id schema.ServiceID, out *response) {
 	wanted, there := t.wanted(id), t.warmed[id]
-	for name, c := range wanted {
+	for _, c := range wanted {
+		name := c.Name
 		if _, sent := there[name]; sent {
 			continue
 		}
@@ -108,7 +121,7 @@ func (t *stream) clustersOf(id schema.ServiceID, out *response) {
 		out.owners[name] = cmp.Or(t.goals[id].version, t.served[id].version, &version{Service: Service{ID: id}})
 	}
 	for name := range there {
-		if wanted[name] == nil && t.calm {
+		if !wanted.has(name) && t.calm {
 			out.removed = append(out.removed, name)
 			delete(there, name)
 		}
