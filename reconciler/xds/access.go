@@ -35,7 +35,7 @@ type rejection struct {
 func (r *rejection) status() error {
 	code := codes.PermissionDenied
 	switch r.Reason {
-	case NoCredentials, BadToken:
+	case NoCredentials, BadToken, BadCertificate:
 		code = codes.Unauthenticated
 	case BadRequest:
 		code = codes.InvalidArgument
@@ -68,8 +68,11 @@ func (a *Access) admit(ctx context.Context, n node) *rejection {
 
 // shown are the identities that a stream shows, and by what.
 func (a *Access) shown(ctx context.Context) (shown []identity, by string, no *rejection) {
-	if c := certificateOf(ctx); a.authorities != nil && c != nil {
-		if shown = a.identities(c); len(shown) == 0 {
+	if chain := certificatesOf(ctx); a.authorities != nil && len(chain) > 0 {
+		if err := a.vouched(chain); err != nil {
+			return nil, "", &rejection{BadCertificate, "the certificate is not good any more: " + err.Error()}
+		}
+		if shown = a.identities(chain[0]); len(shown) == 0 {
 			return nil, "", &rejection{NoIdentity, "the certificate names no fleet: it wants a URI spiffe://<trust domain>/fleet/<fleet> or …/fleet/<fleet>/node/<node>, or a DNS name that --xds-names lists"}
 		}
 		return shown, "certificate", nil
@@ -87,8 +90,8 @@ func (a *Access) shown(ctx context.Context) (shown []identity, by string, no *re
 	return shown, "token", nil
 }
 
-// certificateOf is the certificate that a proxy showed and the authorities vouch for, if any.
-func certificateOf(ctx context.Context) *x509.Certificate {
+// certificatesOf are those that a proxy showed and that were good when it connected, its own first.
+func certificatesOf(ctx context.Context) []*x509.Certificate {
 	p, ok := peer.FromContext(ctx)
 	if !ok {
 		return nil
@@ -97,7 +100,19 @@ func certificateOf(ctx context.Context) *x509.Certificate {
 	if !ok || len(info.State.VerifiedChains) == 0 {
 		return nil
 	}
-	return info.State.VerifiedChains[0][0]
+	return info.State.PeerCertificates
+}
+
+// vouched tells whether the authorities of now vouch for a certificate: a connection may be older than they are.
+func (a *Access) vouched(chain []*x509.Certificate) error {
+	between := x509.NewCertPool()
+	for _, c := range chain[1:] {
+		between.AddCert(c)
+	}
+	_, err := chain[0].Verify(x509.VerifyOptions{
+		Roots: a.authorities.get(), Intermediates: between, CurrentTime: a.now(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	})
+	return err
 }
 
 // identities are those that a certificate names.

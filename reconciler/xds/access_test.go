@@ -85,6 +85,13 @@ type visitor struct {
 // visit opens a stream and tells how it goes: nil once the proxy is answered.
 func (v visitor) visit(t *testing.T, at string) error {
 	t.Helper()
+	_, err := v.open(t, at).Recv()
+	return err
+}
+
+// open opens a stream and asks for clusters. All of it ends with the test.
+func (v visitor) open(t *testing.T, at string) deltaClient {
+	t.Helper()
 	how := insecure.NewCredentials()
 	if v.ca != "" {
 		c := &tls.Config{RootCAs: x509.NewCertPool()}
@@ -105,20 +112,27 @@ func (v visitor) visit(t *testing.T, at string) error {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
+	t.Cleanup(func() { _ = conn.Close() })
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
-	defer cancel()
+	t.Cleanup(cancel)
 	if v.bearer != "" {
 		ctx = metadata.AppendToOutgoingContext(ctx, "authorization", v.bearer)
 	}
 	stream, err := discoveryv3.NewAggregatedDiscoveryServiceClient(conn).DeltaAggregatedResources(ctx)
 	if err != nil {
-		return err
+		return failed{err: err}
 	}
 	_ = stream.Send(&discoveryv3.DeltaDiscoveryRequest{Node: nodeNamed(v.node, v.fleet), TypeUrl: clusterType})
-	_, err = stream.Recv()
-	return err
+	return stream
 }
+
+// failed is a stream that could not be opened.
+type failed struct {
+	deltaClient
+	err error
+}
+
+func (f failed) Recv() (*discoveryv3.DeltaDiscoveryResponse, error) { return nil, f.err }
 
 const (
 	edgeToken = "Bearer 0123456789abcdef-edge"
@@ -233,6 +247,40 @@ func TestFilesChange(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "the new authority and certificate are good", func() bool { return theirs.visit(t, at) == nil })
+}
+
+// TestNotAnyMore has proxies connected whose token is taken away, and whose authority is.
+func TestNotAnyMore(t *testing.T) {
+	ours, next := newAuthority(t), newAuthority(t)
+	cert, key := ours.sign("server", "localhost")
+	tokens := ours.text("tokens", "edge 0123456789abcdef-edge")
+	s, at := guarded(t, Admission{Cert: cert, Key: key, ClientCA: ours.file, Tokens: tokens})
+	s.recheck = 20 * time.Millisecond
+	bearing, certified := visitor{ca: ours.file, node: "one", fleet: "edge", bearer: edgeToken}, visitor{ca: ours.file, node: "two", fleet: "edge"}
+	certified.cert, certified.key = ours.sign("client", "spiffe://x/fleet/edge")
+	first, second := bearing.open(t, at), certified.open(t, at)
+	for _, stream := range []deltaClient{first, second} {
+		if _, err := stream.Recv(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ours.text("tokens", "edge 0123456789abcdef-other")
+	if _, err := first.Recv(); status.Code(err) != codes.Unauthenticated {
+		t.Errorf("a token that was taken away: %v", err)
+	}
+	if n := len(s.Nodes()); n != 1 {
+		t.Errorf("%d nodes are connected, want the other one", n)
+	}
+	data, err := os.ReadFile(next.file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(ours.file, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := second.Recv(); status.Code(err) != codes.Unauthenticated || s.TurnedAwayFor(BadCertificate) != 1 {
+		t.Errorf("an authority that was taken away: %v", err)
+	}
 }
 
 // TestAdmission tells every fault of flags.

@@ -53,6 +53,7 @@ func loopback(listen string) bool {
 
 // Access is an admission with its files read. They are read again when they change.
 type Access struct {
+	now          func() time.Time
 	certificates *watched[tls.Certificate]
 	authorities  *watched[*x509.CertPool]
 	names        *watched[map[string]identity]
@@ -62,7 +63,7 @@ type Access struct {
 
 // Open reads the files of an admission.
 func (a Admission) Open(log *slog.Logger, now func() time.Time) (*Access, error) {
-	out := &Access{trustDomain: a.TrustDomain}
+	out := &Access{now: now, trustDomain: a.TrustDomain}
 	var errs [4]error
 	if a.Cert != "" {
 		out.certificates, errs[0] = watch(log, now, parseCertificate, a.Cert, a.Key)

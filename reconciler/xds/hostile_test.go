@@ -34,7 +34,7 @@ func ours() []string {
 	stacks = stacks[:runtime.Stack(stacks, true)]
 	var out []string
 	for one := range strings.SplitSeq(string(stacks), "\n\n") {
-		for _, of := range []string{"/xds.(*Server).", "/xds.receive", "/xds.(*session)."} {
+		for _, of := range []string{"/xds.(*Server).", "/xds.(*link).", "/xds.(*session)."} {
 			if strings.Contains(one, of) {
 				out = append(out, one)
 				break

@@ -32,6 +32,9 @@ func (t *stream) refusal(l *ledger, out *response, message string) {
 func (t *stream) otherRefused(l *ledger, out *response, message string) {
 	named := slices.DeleteFunc(slices.Clone(out.added), func(r *discoveryv3.Resource) bool { return !strings.Contains(message, r.Name) })
 	if len(named) == 0 {
+		if t.oldRefused(l, message) {
+			return
+		}
 		named = out.added[:min(1, len(out.added))]
 	}
 	for _, r := range named {
@@ -41,6 +44,18 @@ func (t *stream) otherRefused(l *ledger, out *response, message string) {
 		}
 		t.fleet.refuseOther(t.seat, l.url, r.Name, r.Version, why)
 	}
+}
+
+// oldRefused notes a refusal of what an answer did not bring: a state of the world holds again what was refused before.
+func (t *stream) oldRefused(l *ledger, message string) bool {
+	found := false
+	for _, name := range slices.Sorted(maps.Keys(l.has)) {
+		if names(message, name) {
+			t.fleet.refuseOther(t.seat, l.url, name, l.has[name], line(message))
+			found = true
+		}
+	}
+	return found
 }
 
 func (t *stream) clustersRefused(out *response, message string) {

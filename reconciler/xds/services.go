@@ -18,7 +18,7 @@ type (
 // Register adds the discovery services: the aggregated one, and those of a single type.
 func (s *Server) Register(g *grpc.Server) {
 	discoveryv3.RegisterAggregatedDiscoveryServiceServer(g, aggregated{server: s})
-	clusterservice.RegisterClusterDiscoveryServiceServer(g, clusters{server: s})
+	clusterservice.RegisterClusterDiscoveryServiceServer(g, clusterStreams{server: s})
 	listenerservice.RegisterListenerDiscoveryServiceServer(g, listeners{server: s})
 	routeservice.RegisterRouteDiscoveryServiceServer(g, routes{server: s})
 	routeservice.RegisterScopedRoutesDiscoveryServiceServer(g, scopes{server: s})
@@ -26,13 +26,11 @@ func (s *Server) Register(g *grpc.Server) {
 }
 
 func (s *Server) delta(g deltaStream, only string) error {
-	return s.admit(&link{ctx: g.Context(), only: only, wire: deltaWire{g, only}})
+	return s.admit(newLink(g.Context(), only, deltaWire{g, only}))
 }
 
 func (s *Server) sotw(g sotwStream, only string) error {
-	return s.admit(&link{ctx: g.Context(), only: only, wire: &sotwWire{
-		BidiStreamingServer: g, only: only, memory: s.memory, types: map[string]*world{},
-	}})
+	return s.admit(newLink(g.Context(), only, &sotwWire{BidiStreamingServer: g, only: only, memory: s.memory, types: map[string]*world{}}))
 }
 
 // admit serves a stream, if there are not too many.
@@ -52,13 +50,13 @@ type aggregated struct {
 func (a aggregated) StreamAggregatedResources(g sotwStream) error { return a.server.sotw(g, "") }
 func (a aggregated) DeltaAggregatedResources(g deltaStream) error { return a.server.delta(g, "") }
 
-type clusters struct {
+type clusterStreams struct {
 	clusterservice.UnimplementedClusterDiscoveryServiceServer
 	server *Server
 }
 
-func (c clusters) StreamClusters(g sotwStream) error { return c.server.sotw(g, clusterType) }
-func (c clusters) DeltaClusters(g deltaStream) error { return c.server.delta(g, clusterType) }
+func (c clusterStreams) StreamClusters(g sotwStream) error { return c.server.sotw(g, clusterType) }
+func (c clusterStreams) DeltaClusters(g deltaStream) error { return c.server.delta(g, clusterType) }
 
 type listeners struct {
 	listenerservice.UnimplementedListenerDiscoveryServiceServer

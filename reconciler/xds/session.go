@@ -21,6 +21,13 @@ type link struct {
 	ctx  context.Context
 	wire wire
 	only string // the type that it carries; empty: any
+
+	requests chan message // as they come, from receive
+	ended    chan error   // its end
+}
+
+func newLink(ctx context.Context, only string, w wire) *link {
+	return &link{ctx: ctx, wire: w, only: only, requests: make(chan message), ended: make(chan error, 1)}
 }
 
 // session joins the streams of one proxy: one for all types, or one for each. When one ends all end, and the proxy opens them again
@@ -120,21 +127,26 @@ func (k *session) send(l *ledger, r *discoveryv3.DeltaDiscoveryResponse) (bool, 
 	return to.wire.send(l, r)
 }
 
-// follow hands what comes on a link to the session, until either ends. Its return ends the gRPC stream, which lets go a session that
-// waits to send on it.
-func (k *session) follow(l *link, first message, requests <-chan message, ended <-chan error) error {
+// follow hands what comes on a link to the session, until either ends, or the proxy may not be there any more. Its return ends the gRPC
+// stream, which lets go a session that waits to send on it.
+func (k *session) follow(l *link, first message, again <-chan time.Time, may func() error) error {
 	next, to, from := incoming{l, first}, k.requests, (<-chan message)(nil)
-	over, late := k.over, (<-chan time.Time)(nil)
+	over, late, ended := k.over, (<-chan time.Time)(nil), l.ended
 	var own error
 	for {
 		select {
 		case to <- next:
-			to, from = nil, requests
+			to, from = nil, l.requests
 		case next.message = <-from:
 			to, from = k.requests, nil
 		case own = <-ended:
 			ended = nil
 			k.end(status.Error(codes.Unavailable, "another stream of the same proxy has ended"))
+		case <-again:
+			if err := may(); err != nil {
+				own, again = err, nil
+				k.end(own)
+			}
 		case <-k.gone:
 			return either(own, k.why())
 		case <-over:
@@ -153,28 +165,24 @@ func either(own, other error) error {
 }
 
 // receive reads requests until the stream ends.
-func receive(l *link) (<-chan message, <-chan error) {
-	requests, ended := make(chan message), make(chan error, 1)
+func (l *link) receive() {
 	pace := rate.NewLimiter(requestsASecond, requestsAtOnce)
-	go func() {
-		for {
-			r, err := l.wire.receive()
-			if err == nil {
-				err = pace.Wait(l.ctx)
-			}
-			if err != nil {
-				ended <- err
-				return
-			}
-			select {
-			case requests <- r:
-			case <-l.ctx.Done():
-				ended <- l.ctx.Err()
-				return
-			}
+	for {
+		r, err := l.wire.receive()
+		if err == nil {
+			err = pace.Wait(l.ctx)
 		}
-	}()
-	return requests, ended
+		if err != nil {
+			l.ended <- err
+			return
+		}
+		select {
+		case l.requests <- r:
+		case <-l.ctx.Done():
+			l.ended <- l.ctx.Err()
+			return
+		}
+	}
 }
 
 // from is the address that the stream comes from.

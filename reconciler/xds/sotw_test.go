@@ -10,6 +10,8 @@ import (
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	rpc "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc"
+
+	"github.com/edgewright/edgewright/schema"
 )
 
 // plain is one state-of-the-world stream, by hand.
@@ -202,4 +204,42 @@ func TestDoubt(t *testing.T) {
 	again.version = good
 	again.ask()
 	again.wants("all that it is to have", a.Unit.Clusters[0].Name)
+}
+
+// TestRefusedBefore has a listener refused, and refused again with another that is good.
+func TestRefusedBefore(t *testing.T) {
+	s, conn := newServerFor(t, sotw)
+	r := release()
+	s.Publish(r)
+	p := plainADS(t, conn, clusterType)
+	p.ask()
+	p.next()
+	p.ask()
+	p.url, p.version, p.nonce = listenerType, "", ""
+	p.ask()
+	p.wants("a listener", "edge-80")
+	nack := func() {
+		_ = p.to.Send(&discoveryv3.DiscoveryRequest{TypeUrl: listenerType, ResponseNonce: p.nonce, ErrorDetail: &rpc.Status{Message: "edge-80: in use"}})
+	}
+	nack()
+	eventually(t, "refused", func() bool { return len(s.Refusals()) == 1 })
+	r.Fleet.Listeners = append(slices.Clone(r.Fleet.Listeners), schema.Listener{Exposure: "internal", Port: 81})
+	s.Publish(r)
+	routes := *p
+	routes.url, routes.version, routes.nonce = routeType, "", ""
+	var buckets []string
+	for _, exposure := range []schema.Exposure{"public", "internal"} {
+		for _, b := range layout.BucketNames() {
+			buckets = append(buckets, layout.RouteName(exposure, b))
+		}
+	}
+	routes.ask(buckets...) // where a listener was refused, others wait for all routes
+	routes.next()
+	routes.ask(buckets...)
+	p.wants("both listeners", "edge-80 edge-81")
+	nack()
+	eventually(t, "refused again", func() bool { return len(s.Refusals()) == 1 })
+	if got := s.fleets["edge"].others; len(got) != 1 || got[listenerType+"/edge-80"].why == "" {
+		t.Errorf("refused are %+v, want only what the proxy named", got)
+	}
 }

@@ -73,11 +73,11 @@ func newStream(n node, log *slog.Logger, send func(*ledger, *discoveryv3.DeltaDi
 
 // serve carries one gRPC stream of a proxy to its end.
 func (s *Server) serve(l *link) error {
-	requests, ended := receive(l)
+	go l.receive()
 	var first message
 	select {
-	case first = <-requests:
-	case err := <-ended:
+	case first = <-l.requests:
+	case err := <-l.ended:
 		return err
 	case <-time.After(firstRequest):
 		return status.Errorf(codes.DeadlineExceeded, "no request within %v", firstRequest)
@@ -87,10 +87,18 @@ func (s *Server) serve(l *link) error {
 		claims := node{id: first.GetNode().GetId(), fleet: schema.FleetID(first.GetNode().GetCluster())}
 		return s.refuse(claims, l, &rejection{BadRequest, err.Error()})
 	}
-	if no := s.Access.admit(l.ctx, n); no != nil {
-		return s.refuse(n, l, no)
+	may := func() error {
+		if no := s.Access.admit(l.ctx, n); no != nil {
+			return s.refuse(n, l, no)
+		}
+		return nil
 	}
-	return s.attend(n, l, first.GetTypeUrl()).follow(l, first, requests, ended)
+	if err := may(); err != nil {
+		return err
+	}
+	again := time.NewTicker(s.recheck)
+	defer again.Stop()
+	return s.attend(n, l, first.GetTypeUrl()).follow(l, first, again.C, may)
 }
 
 // run speaks to a proxy until its session is over.
@@ -182,6 +190,7 @@ func (s *Server) refuse(n node, l *link, no *rejection) error {
 }
 
 func (s *Server) end(t *stream, k *session) {
+	t.log.Info("proxy disconnected", "why", k.why())
 	s.waitNoMore(t.seat.wake)
 	if t.fleet != nil {
 		t.fleet.part(t.seat)

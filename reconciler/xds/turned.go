@@ -14,6 +14,7 @@ type Reason string
 // All that there are.
 const (
 	BadHandshake   Reason = "handshake"        // TLS: mostly no certificate, or one that nobody vouches for
+	BadCertificate Reason = "certificate"      // was good once
 	NoCredentials  Reason = "no credentials"   // neither certificate nor token
 	BadToken       Reason = "unknown token"    //
 	NoIdentity     Reason = "no identity"      // a certificate that names no fleet
@@ -27,7 +28,7 @@ const (
 
 // Reasons are all reasons.
 func Reasons() []Reason {
-	return []Reason{BadHandshake, NoCredentials, BadToken, NoIdentity, WrongFleet, WrongNode, UnknownFleet, BadRequest, TooManyStreams, TooFast}
+	return []Reason{BadHandshake, BadCertificate, NoCredentials, BadToken, NoIdentity, WrongFleet, WrongNode, UnknownFleet, BadRequest, TooManyStreams, TooFast}
 }
 
 const (
