@@ -251,7 +251,7 @@ func TestFilesChange(t *testing.T) {
 
 // TestNotAnyMore has proxies connected whose token is taken away, and whose authority is.
 func TestNotAnyMore(t *testing.T) {
-	ours, next := newAuthority(t), newAuthority(t)
+	ours, next := newSigner(t), newSigner(t)
 	cert, key := ours.sign("server", "localhost")
 	tokens := ours.text("tokens", "edge 0123456789abcdef-edge")
 	s, at := guarded(t, Admission{Cert: cert, Key: key, ClientCA: ours.file, Tokens: tokens})

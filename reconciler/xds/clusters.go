@@ -62,7 +62,7 @@ const maxClusters = 250
 func (t *stream) clustersAnswer() *response {
 	out := &response{owners: map[string]*version{}}
 	for id := range t.stale {
-		if len(out.added) >= maxClusters {
+		if len(out.added) >= t.part() {
 			break
 		}
 		for _, other := range t.beside(id) {
@@ -73,6 +73,7 @@ func (t *stream) clustersAnswer() *response {
 	if len(t.stale) == 0 {
 		t.stale = map[schema.ServiceID]struct{}{} // one that was large stays so
 	}
+	t.keepRetired(out)
 	if len(t.strays) > 0 && t.calm && len(t.stale) == 0 {
 		for name := range t.strays {
 			out.removed = append(out.removed, name)
@@ -82,6 +83,18 @@ func (t *stream) clustersAnswer() *response {
 	slices.SortFunc(out.added, func(a, b *discoveryv3.Resource) int { return cmp.Compare(a.Name, b.Name) })
 	slices.Sort(out.removed)
 	return out
+}
+
+// part is how many clusters an answer may add. Of the state of the world an answer holds what the proxy has besides: so that all parts
+// together are not the square of it, each is as large as those before. What a proxy has that nobody knows must be in the first.
+func (t *stream) part() int {
+	switch {
+	case t.vague:
+		return maxNames
+	case t.whole:
+		return max(maxClusters, len(t.clusters.has))
+	}
+	return maxClusters
 }
 
 // beside are a service and those in its buckets whose clusters are to be looked at too: a bucket whose services switch together is sent once.
@@ -134,7 +147,15 @@ func (t *stream) clustersOf(id schema.ServiceID, out *response) {
 // clustersThere notes which clusters of an answer the proxy has taken.
 func (t *stream) clustersThere(out *response, but map[string]bool) {
 	for _, c := range out.added {
-		id := out.owners[c.Name].ID
+		owner := out.owners[c.Name]
+		if owner == nil && but[c.Name] { // retired
+			delete(t.strays, c.Name)
+			delete(t.clusters.has, c.Name)
+		}
+		if owner == nil {
+			continue
+		}
+		id := owner.ID
 		there, sent := t.warmed[id]
 		if !sent {
 			continue

@@ -14,6 +14,7 @@ type Cohort string
 const (
 	maxCohorts        = 16
 	others     Cohort = "other"
+	nobody     Cohort = "nobody" // holds what was published before anybody came, and becomes the first cohort
 )
 
 // cohorts are the proxies of a fleet, by what they get.
@@ -39,6 +40,10 @@ func (s *Server) Publish(r Release) {
 	s.publishing.Lock()
 	defer s.publishing.Unlock()
 	c := s.known(r.Fleet.ID)
+	if len(c.of) == 0 {
+		s.put(c, newFleet(r.Fleet.ID, nobody, s.now, s.poke), nobody)
+		c.of[nobody].entrust(c.secrets)
+	}
 	for cohort, f := range c.of {
 		before := f.frame
 		f.publish(r.served(cohort))
@@ -79,18 +84,29 @@ func (s *Server) find(n node) (*fleet, []schema.FleetID) {
 	}
 	c := s.known(n.fleet)
 	cohort := c.cohortOf(n)
-	f = newFleet(n.fleet, cohort, s.now, s.poke)
-	f.entrust(c.secrets)
-	for _, other := range c.of {
-		f.alike = other // what it has encoded need not be encoded again
+	if f = c.of[nobody]; f != nil {
+		f.mu.Lock()
+		f.cohort = cohort
+		f.mu.Unlock()
+	} else {
+		f = newFleet(n.fleet, cohort, s.now, s.poke)
+		f.entrust(c.secrets)
+		for _, other := range c.of {
+			f.alike, f.retired = other, other.retired.clone() // what it has encoded need not be encoded again
+		}
 	}
 	f.publish(c.release.served(cohort))
 	f.alike = nil
-	s.tellLacking(f, nil)
-	s.mu.Lock()
-	c.of[cohort] = f
-	s.mu.Unlock()
+	s.put(c, f, nobody)
 	return f, names
+}
+
+// put seats a cohort, in the place of another.
+func (s *Server) put(c *cohorts, f *fleet, of Cohort) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(c.of, of)
+	c.of[f.cohort] = f
 }
 
 func (s *Server) made(n node) (*fleet, []schema.FleetID) {
@@ -112,6 +128,9 @@ func (s *Server) made(n node) (*fleet, []schema.FleetID) {
 // cohortOf is where a proxy belongs. What it says of its version is bounded, for nobody vouches for it.
 func (c *cohorts) cohortOf(n node) Cohort {
 	own := Cohort(n.envoy)
+	if own == nobody {
+		return others
+	}
 	if _, is := c.of[own]; is || len(c.of) < maxCohorts {
 		return own
 	}

@@ -94,3 +94,11 @@ func TestCohortsAreBounded(t *testing.T) {
 		t.Errorf("a fleet that is not there: %v, %v", f, names)
 	}
 }
+
+// only is the one cohort of the fleet.
+func only(s *Server) *fleet {
+	for _, f := range s.fleets["edge"].of {
+		return f
+	}
+	return nil
+}

@@ -117,7 +117,8 @@ func testReconnect(t *testing.T, speaks form) {
 	m.sound()
 }
 
-// TestReconnectElsewhere has a proxy of the state of the world come to a server that does not know what it has: it is served all anew.
+// TestReconnectElsewhere has a proxy of the state of the world come to a server that was started anew, which was published what the
+// proxy has and then something else: nobody knows what it has, but no cluster is taken away that it may serve by.
 func TestReconnectElsewhere(t *testing.T) {
 	s, conn := newServerFor(t, sotw)
 	a, b := declared(t, "a", 1, "a.test"), declared(t, "b", 2, "b.test")
@@ -126,12 +127,29 @@ func TestReconnectElsewhere(t *testing.T) {
 	eventually(t, "both acknowledged", func() bool { return acknowledgedAs(s, a)() && acknowledgedAs(s, b)() })
 	m.close()
 	s, conn = newServerFor(t, sotw)
-	a2 := declared(t, "a", 3, "a.test")
+	a2, broken := declared(t, "a", 3, "a.test"), declared(t, "b", 7, "b.test")
+	s.Publish(release(a, b))
+	s.Publish(release(a2, broken))
+	only(s).refuse(&seat{}, only(s).published["b"], nil, "no")
 	s.Publish(release(a2))
-	m.blind = true
 	m.start(t, conn, "one")
 	eventually(t, "the change acknowledged", acknowledgedAs(s, a2))
 	eventually(t, "the old clusters gone", func() bool { return cmp.Equal(m.clusters(), []string{a2.Unit.Clusters[0].Name}) })
+	m.sound()
+	if m.had[broken.Unit.Clusters[0].Name] {
+		t.Error("what was refused was sent again")
+	}
+}
+
+// TestRetiredIsBounded has a cluster come and go without end.
+func TestRetiredIsBounded(t *testing.T) {
+	f := newFleet("edge", "", time.Now, func() {})
+	for n := range 2 * retiredKept {
+		f.publish(release(declared(t, "a", uint16(1+n), "a.test")))
+	}
+	if n := len(f.mayHave()); n != retiredKept {
+		t.Errorf("%d clusters are kept", n)
+	}
 }
 
 func TestLayoutChanges(t *testing.T) { speaking(t, testLayoutChanges) }

@@ -44,13 +44,18 @@ func control(t *testing.T) (*Server, int) {
 func controlAt(t *testing.T, l net.Listener, options ...grpc.ServerOption) (*Server, *grpc.Server) {
 	t.Helper()
 	s := New(slog.New(slog.NewTextHandler(t.Output(), nil)), time.Now)
+	return s, serveAt(t, s, l, options...)
+}
+
+func serveAt(t *testing.T, s *Server, l net.Listener, options ...grpc.ServerOption) *grpc.Server {
+	t.Helper()
 	noLeak(t)
 	_, recorded := record(t)
 	g := NewGRPC(append(options, recorded)...)
 	s.Register(g)
 	go func() { _ = g.Serve(l) }()
 	t.Cleanup(g.Stop)
-	return s, g
+	return g
 }
 
 // proxyNamed runs an Envoy that is told to speak like this, and returns the address where it will take requests.
@@ -377,5 +382,43 @@ func restartSendsNothing(t *testing.T, like envoy.Config) {
 	got, err := get(&http.Client{Timeout: 5 * time.Second}, proxy, "a.test")
 	if err != nil || got != "green" {
 		t.Errorf("a.test is served by %q, %v", got, err)
+	}
+}
+
+// TestInvariant6RestartAndChange has a real proxy come back to a server that was started anew, and was published a change before the
+// proxy came: no request fails.
+func TestInvariant6RestartAndChange(t *testing.T) { bootstraps(t, restartAndChange) }
+
+func restartAndChange(t *testing.T, like envoy.Config) {
+	l := localListener(t)
+	s, g := controlAt(t, l)
+	blue, green := backend(t, "blue"), backend(t, "green")
+	var before, after []Service
+	for n := range 50 {
+		name, host := fmt.Sprintf("s%d", n), hostname(fmt.Sprintf("h%d.test", n))
+		before, after = append(before, declaredAt(t, name, blue, host)), append(after, declaredAt(t, name, green, host))
+	}
+	s.Publish(release(before...))
+	proxy := proxyNamed(t, like, "one", l.Addr().(*net.TCPAddr).Port)
+	eventually(t, "served", acknowledgedAs(s, before[49]))
+	c := &http.Client{Timeout: 5 * time.Second}
+	eventually(t, "answers", func() bool { _, err := get(c, proxy, "h49.test"); return err == nil })
+	stop := load(t, []string{proxy}, []string{"h0.test", "h7.test", "h49.test"})
+	g.Stop()
+
+	s = New(slog.New(slog.NewTextHandler(t.Output(), nil)), time.Now)
+	s.Publish(release(before...))
+	s.Publish(release(after...))
+	again, err := net.Listen("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	serveAt(t, s, again)
+	for _, one := range after {
+		eventually(t, "the change", acknowledgedAs(s, one))
+	}
+	eventually(t, "it answers anew", func() bool { got, err := get(c, proxy, "h7.test"); return err == nil && got == "green" })
+	if count, failed := stop(); len(failed) > 0 {
+		t.Errorf("%d of %d requests failed: %s", len(failed), count, failed[0])
 	}
 }

@@ -33,6 +33,7 @@ type fleet struct {
 	secrets   map[string]*discoveryv3.Resource // by name
 	entrusted int                              // how often they were replaced
 	seats     map[string]*seat                 // by node
+	retired   retired
 }
 
 // proof is what proxies of the fleet have acknowledged of a service.
@@ -64,6 +65,7 @@ func newFleet(id schema.FleetID, cohort Cohort, now func() time.Time, poke func(
 		published: map[schema.ServiceID]*version{}, proven: map[schema.ServiceID]proof{},
 		unproven: map[schema.ServiceID]struct{}{}, gone: map[schema.ServiceID]struct{}{},
 		refused: map[schema.ServiceID]verdict{}, others: map[string]verdict{}, seats: map[string]*seat{},
+		retired: retired{clusters: map[string]*discoveryv3.Resource{}},
 	}
 }
 
@@ -149,8 +151,14 @@ func (v *version) in(p packing) *version {
 }
 
 func (f *fleet) install(id schema.ServiceID, v *version) {
-	if old := f.published[id]; old != nil {
+	old := f.published[id]
+	if old != nil {
 		f.fold(old)
+	}
+	if f.barred(id) {
+		f.retired.replace(nil, v) // what was refused is not sent again
+	} else {
+		f.retired.replace(old, v)
 	}
 	for other, bad := range f.refused {
 		if other != id && slices.Contains(bad.with, id) {

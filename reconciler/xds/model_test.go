@@ -121,6 +121,7 @@ type model struct {
 	sure   map[string]bool // by name and version: refused on its own, so that the server must know which it was
 	stays  map[string]bool // hosts that are in every release
 	seen   map[string]bool // hosts that are served
+	had    map[string]bool // resources, ever
 	breach []string
 	memory *wholes // of a proxy that speaks state of the world
 }
@@ -135,7 +136,7 @@ func newModel(t *testing.T, conn *testConn, id string) *model {
 func emptyModel() *model {
 	return &model{
 		fleet: "edge", has: map[string]map[string]*discoveryv3.Resource{}, routes: map[string]*routev3.RouteConfiguration{},
-		sure: map[string]bool{}, memory: &wholes{types: map[string]*whole{}},
+		sure: map[string]bool{}, had: map[string]bool{}, memory: &wholes{types: map[string]*whole{}},
 	}
 }
 
@@ -212,6 +213,7 @@ func (m *model) apply(r *discoveryv3.DeltaDiscoveryResponse) string {
 		delete(has, name)
 	}
 	for _, a := range r.Resources {
+		m.had[a.Name] = true
 		if r.TypeUrl == routeType && !m.blind {
 			if why = m.check(a); why != "" {
 				m.nacks++

@@ -62,11 +62,15 @@ func (t *stream) clustersRefused(out *response, message string) {
 	named, unnamed := map[string]bool{}, map[string]bool{}
 	owners := blame{}
 	for _, c := range out.added {
-		if strings.Contains(message, c.Name) {
+		owner := out.owners[c.Name]
+		switch {
+		case strings.Contains(message, c.Name):
 			named[c.Name] = true
-		} else {
+		case owner == nil: // retired
 			unnamed[c.Name] = true
-			owners[out.owners[c.Name].ID] = out.owners[c.Name]
+		default:
+			unnamed[c.Name] = true
+			owners[owner.ID] = owner
 		}
 	}
 	lost := named
@@ -78,8 +82,10 @@ func (t *stream) clustersRefused(out *response, message string) {
 	}
 	t.clustersThere(out, lost)
 	for name := range named {
-		t.refuse(out.owners[name], nil, message)
-		delete(owners, out.owners[name].ID)
+		if owner := out.owners[name]; owner != nil {
+			t.refuse(owner, nil, message)
+			delete(owners, owner.ID)
+		}
 	}
 	if !unclear {
 		t.dropTrial()

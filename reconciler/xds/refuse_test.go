@@ -184,7 +184,7 @@ func testRefusedTaker(t *testing.T, speaks form) {
 	})
 	m.sound()
 	later.sound()
-	if n := len(s.fleets["edge"].of[""].gone); n != 0 {
+	if n := len(only(s).gone); n != 0 {
 		t.Errorf("%d services are kept that are not published", n)
 	}
 }

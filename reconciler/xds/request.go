@@ -21,7 +21,7 @@ func (t *stream) take(r *discoveryv3.DeltaDiscoveryRequest) error {
 	first := !l.asked
 	l.open(r.GetInitialResourceVersions())
 	if l == t.clusters && first {
-		t.strays, t.calm = map[string]bool{}, len(l.has) == 0
+		t.strays, t.calm = map[string]bool{}, len(l.has) == 0 && !t.vague
 		for name := range l.has {
 			t.strays[name] = true
 		}

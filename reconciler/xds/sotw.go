@@ -17,7 +17,8 @@ const everything = "*" // the name that stands for all resources of a type
 // answer of a type that is asked for by name holds what changed, and nothing of it can be taken away.
 //
 // A version is the hash of what the proxy then has of the type. So a proxy that comes back need not be sent what it has, be it to a
-// server that was started anew; of what else it has only the server that it was connected to before knows.
+// server that was started anew; of what else it has only the server that it was connected to before knows. Of another it keeps all
+// clusters that were published there, until its routes are known.
 type sotwWire struct {
 	grpc.BidiStreamingServer[discoveryv3.DiscoveryRequest, discoveryv3.DiscoveryResponse]
 	only   string // the type that the stream carries, which its requests need not say; empty: any
@@ -34,6 +35,7 @@ type world struct {
 	claims  string                           // version that it had when it came; empty once an answer was sent
 	nonce   string                           // of the last answer
 	version string                           // of the last answer, or else that it claims
+	vague   bool                             // it came with what nobody knows
 	refused bool                             // the last answer that it spoke of was, so that it may have some of it
 }
 
@@ -110,7 +112,7 @@ func (w *sotwWire) recall(node string, h *world, r *discoveryv3.DiscoveryRequest
 		return
 	}
 	has, trusted := w.memory.recall(node, r.TypeUrl, r.VersionInfo)
-	if !trusted {
+	if h.vague = has == nil; !trusted {
 		return
 	}
 	h.claims, h.version = r.VersionInfo, r.VersionInfo
@@ -122,6 +124,10 @@ func (w *sotwWire) recall(node string, h *world, r *discoveryv3.DiscoveryRequest
 		}
 	}
 }
+
+func (*sotwWire) whole() bool { return true }
+
+func (w *sotwWire) vague(url string) bool { return w.world(url).vague }
 
 func (h *world) wants(name string) bool { return h.names[everything] || h.names[name] }
 

@@ -239,7 +239,7 @@ func TestRefusedBefore(t *testing.T) {
 	p.wants("both listeners", "edge-80 edge-81")
 	nack()
 	eventually(t, "refused again", func() bool { return len(s.Refusals()) == 1 })
-	if got := s.fleets["edge"].others; len(got) != 1 || got[listenerType+"/edge-80"].why == "" {
+	if got := only(s).others; len(got) != 1 || got[listenerType+"/edge-80"].why == "" {
 		t.Errorf("refused are %+v, want only what the proxy named", got)
 	}
 }

@@ -40,6 +40,8 @@ type stream struct {
 	warmed map[schema.ServiceID]map[string]bool     // cluster sent → acknowledged
 	stale  map[schema.ServiceID]struct{}            // services whose clusters are to be looked at
 	strays map[string]bool                          // clusters that it had before, and nobody wants now
+	whole  bool                                     // an answer of clusters holds all that the proxy is to have
+	vague  bool                                     // it had clusters before, of which nobody knows
 	touch  map[schema.ServiceID]map[string]struct{} // buckets that hold the service, or may
 	ties   map[schema.ServiceID][]schema.ServiceID  // services that could only switch together
 
@@ -157,10 +159,14 @@ func (t *stream) hear(k *session, in incoming) error {
 	if !k.carry(in.from, in.GetTypeUrl()) {
 		return status.Errorf(codes.Aborted, "node %s asks for %s on two streams", t.node.id, in.GetTypeUrl())
 	}
-	if r := in.from.wire.read(k.key, in.message); r != nil {
-		return t.take(r)
+	r := in.from.wire.read(k.key, in.message)
+	if r == nil {
+		return nil
 	}
-	return nil
+	if !t.clusters.asked && r.GetTypeUrl() == clusterType {
+		t.whole, t.vague = in.from.wire.whole(), in.from.wire.vague(clusterType)
+	}
+	return t.take(r)
 }
 
 // join seats the stream once its fleet has a release, and else tells which fleets have one.

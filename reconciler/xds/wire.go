@@ -15,6 +15,12 @@ type wire interface {
 	// read puts a request in terms of differences. It is nil when the request says nothing: it answers what is out of date.
 	read(node string, r message) *discoveryv3.DeltaDiscoveryRequest
 
+	// whole tells whether each answer of a wildcard type holds all that the proxy is to have of it.
+	whole() bool
+
+	// vague tells whether the proxy came with resources of a type of which nobody knows.
+	vague(url string) bool
+
 	// send sends an answer, after its ledger took note of it. It is not needed when the proxy has all of it already, or when
 	// the wire has no words for it: it counts as acknowledged then.
 	send(*ledger, *discoveryv3.DeltaDiscoveryResponse) (needed bool, err error)
@@ -49,6 +55,9 @@ func (w deltaWire) receive() (message, error) {
 func (deltaWire) read(_ string, m message) *discoveryv3.DeltaDiscoveryRequest {
 	return m.(*discoveryv3.DeltaDiscoveryRequest)
 }
+
+func (deltaWire) whole() bool       { return false }
+func (deltaWire) vague(string) bool { return false }
 
 func (w deltaWire) send(_ *ledger, r *discoveryv3.DeltaDiscoveryResponse) (bool, error) {
 	return true, w.Send(r)
