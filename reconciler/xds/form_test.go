@@ -9,6 +9,7 @@ import (
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
@@ -149,6 +150,8 @@ func nameOf(a *anypb.Any) string {
 		of = &listenerv3.Listener{}
 	case scopeType:
 		of = &routev3.ScopedRouteConfiguration{}
+	case secretType:
+		of = &tlsv3.Secret{}
 	default:
 		of = &routev3.RouteConfiguration{}
 	}

@@ -119,6 +119,7 @@ func (t *stream) holdBack(out *response) (held bool) {
 type vault struct {
 	*ledger
 	wanted map[string]bool // by name: whether the proxy waits for an answer
+	came   bool            // it is past what the proxy had when it came
 	calm   bool            // nothing is wanted that was not answered,
 	at     int             // as of the secrets entrusted then
 }
@@ -144,8 +145,9 @@ func (v *vault) subscribe(r *discoveryv3.DeltaDiscoveryRequest, first bool) erro
 	return nil
 }
 
-// answer is one secret that the proxy does not have as it is, alone so that a refusal is of nothing else, and the names that it waits
-// for and nobody has. What it has and nobody has any more stays, as long as a listener of it refers to it.
+// answer is one secret that the proxy does not have as it is, and the names that it waits for and nobody has. It is alone so that a
+// refusal is of nothing else: Envoy names none, and takes one that it has refused without a word when it is sent again. What the proxy has
+// and nobody has any more stays, as long as a listener of it refers to it.
 func (v *vault) answer(f *fleet) *response {
 	out := &response{}
 	f.mu.Lock()
@@ -169,10 +171,38 @@ func (v *vault) answer(f *fleet) *response {
 	return out
 }
 
+// known are the secrets that are wanted and that somebody has, by name.
+func (v *vault) known(f *fleet) []*discoveryv3.Resource {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var out []*discoveryv3.Resource
+	for _, name := range slices.Sorted(maps.Keys(v.wanted)) {
+		if r := f.secrets[name]; r != nil {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// recall spares a proxy what it has from before, where it can tell of all together only.
+func (t *stream) recall() {
+	all := t.secrets.known(t.fleet)
+	if len(all) == 0 || !t.has(secretType, all) {
+		return
+	}
+	for _, r := range all {
+		t.secrets.ledger.has[r.Name], t.secrets.wanted[r.Name] = r.Version, false
+	}
+}
+
 // offerSecrets answers at once: the proxy waits, or is to have the new one.
 func (t *stream) offerSecrets() error {
 	if !t.secrets.idle() {
 		return nil
+	}
+	if !t.secrets.came {
+		t.recall()
+		t.secrets.came = true
 	}
 	out := t.secrets.answer(t.fleet)
 	if out.empty() {

@@ -232,3 +232,28 @@ func TestInvariant12NoKeyInTheLog(t *testing.T) {
 		t.Errorf("the log says %s", said)
 	}
 }
+
+// TestLackingIsTold warns once of what is lacking, and again when that changes.
+func TestLackingIsTold(t *testing.T) {
+	s, conn := newTestServer(t)
+	var log bytes.Buffer
+	s.log = slog.New(slog.NewTextHandler(&log, nil))
+	secure(t, s, conn, madeSecret("certificate/first", "1"), madeSecret("certificate/pay", "1"))
+	told := func(want int, secrets string) {
+		t.Helper()
+		if n := strings.Count(log.String(), "secrets are lacking"); n != want || !strings.Contains(log.String(), "secrets="+secrets) {
+			t.Errorf("it is told %d times, want %d:\n%s", n, want, &log)
+		}
+	}
+	told(1, "[certificate/wild]")
+	r := release(declared(t, "a", 1, "a.test"))
+	r.Fleet = secured()
+	s.Publish(r)
+	s.Entrust("edge", []Secret{madeSecret("certificate/first", "2"), madeSecret("certificate/pay", "1")})
+	told(1, "[certificate/wild]")
+	s.Entrust("edge", []Secret{madeSecret("certificate/first", "2")})
+	told(2, `"[certificate/pay certificate/wild]"`)
+	s.Entrust("edge", []Secret{madeSecret("certificate/first", "2"), madeSecret("certificate/pay", "1"), madeSecret("certificate/wild", "1")})
+	s.Entrust("edge", []Secret{madeSecret("certificate/first", "2"), madeSecret("certificate/pay", "1")})
+	told(3, "[certificate/wild]")
+}

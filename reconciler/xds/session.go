@@ -127,6 +127,14 @@ func (k *session) send(l *ledger, r *discoveryv3.DeltaDiscoveryResponse) (bool, 
 	return to.wire.send(l, r)
 }
 
+// recognise tells whether these are what the proxy said that it has of a type that it asks for.
+func (k *session) recognise(url string, all []*discoveryv3.Resource) bool {
+	k.mu.Lock()
+	to := k.types[url]
+	k.mu.Unlock()
+	return to.wire.recognise(url, all)
+}
+
 // follow hands what comes on a link to the session, until either ends, or the proxy may not be there any more. Its return ends the gRPC
 // stream, which lets go a session that waits to send on it.
 func (k *session) follow(l *link, first message, again <-chan time.Time, may func() error) error {

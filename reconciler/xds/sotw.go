@@ -158,6 +158,18 @@ func (w *sotwWire) send(l *ledger, r *discoveryv3.DeltaDiscoveryResponse) (bool,
 	return true, w.Send(out)
 }
 
+func (w *sotwWire) recognise(url string, all []*discoveryv3.Resource) bool {
+	h := w.world(url)
+	if h.claims == "" || contentVersion(all) != h.claims {
+		return false
+	}
+	h.claims = ""
+	for _, r := range all {
+		h.has[r.Name] = r
+	}
+	return true
+}
+
 // wanted are the resources that the proxy has of those it asks for, by name.
 func (h *world) wanted() []*discoveryv3.Resource {
 	out := make([]*discoveryv3.Resource, 0, len(h.has))

@@ -22,6 +22,7 @@ type stream struct {
 	node  node
 	log   *slog.Logger
 	send  func(*ledger, *discoveryv3.DeltaDiscoveryResponse) (needed bool, err error)
+	has   func(url string, all []*discoveryv3.Resource) bool // whether the proxy said so when it came
 	seat  *seat
 	fleet *fleet // nil until the fleet's first release
 	frame *frame
@@ -110,6 +111,7 @@ func (s *Server) run(k *session, n node) {
 		k.before = nil
 	}
 	t := newStream(n, s.log.With("node", n.id, "fleet", n.fleet), k.send, s.now())
+	t.has = k.recognise
 	defer s.end(t, k)
 	s.wait(t.seat.wake)
 	var grace <-chan time.Time

@@ -203,7 +203,8 @@ func TestMissingSecretHoldsNobody(t *testing.T) {
 	}
 }
 
-// TestKeysOfAllKinds has a real proxy take or refuse each kind of key, as reconciler/certificates does beforehand.
+// TestKeysOfAllKinds has a real proxy take or refuse each kind of key, as reconciler/certificates does beforehand. Another secret that
+// comes together with it is taken in any case.
 func TestKeysOfAllKinds(t *testing.T) {
 	rsaKey := func(bits int) crypto.Signer {
 		key, err := rsa.GenerateKey(rand.Reader, bits)
@@ -242,6 +243,7 @@ func TestKeysOfAllKinds(t *testing.T) {
 		{"P-521", curve(elliptic.P521()), true}, {"Ed25519", edwards, true}, {"RSA 1024", rsaKey(1024), false}, {"P-224", curve(elliptic.P224()), false},
 	} {
 		next := ca.Make(authority.Order{Names: []string{"a.test"}, Key: one.key})
+		pay = ca.Issue("pay.test")
 		entrust(next)
 		if one.taken {
 			shown = next
@@ -253,7 +255,10 @@ func TestKeysOfAllKinds(t *testing.T) {
 			r, _, err := fetch(c, "a.test", "a.test")
 			return err == nil && serialOf(r) == shown.Serial(t)
 		})
-		answered(t, c, "pay.test")
+		eventually(t, one.name+": what came with it", func() bool {
+			r, _, err := fetch(c, "pay.test", "pay.test")
+			return err == nil && serialOf(r) == pay.Serial(t)
+		})
 	}
 	entrust(shown)
 	if got := s.Refusals(); len(got) != 0 {

@@ -25,6 +25,9 @@ type wire interface {
 	// the wire has no words for it: it counts as acknowledged then.
 	send(*ledger, *discoveryv3.DeltaDiscoveryResponse) (needed bool, err error)
 
+	// recognise tells whether these are what the proxy said, when it came, that it has of a type. Without words for it: no.
+	recognise(url string, all []*discoveryv3.Resource) bool
+
 	// close is called once, when nothing is read or sent any more.
 	close(node string)
 }
@@ -62,5 +65,7 @@ func (deltaWire) vague(string) bool { return false }
 func (w deltaWire) send(_ *ledger, r *discoveryv3.DeltaDiscoveryResponse) (bool, error) {
 	return true, w.Send(r)
 }
+
+func (deltaWire) recognise(string, []*discoveryv3.Resource) bool { return false } // it says the version of each
 
 func (deltaWire) close(string) {}
