@@ -3,6 +3,7 @@ package xds
 import (
 	"crypto/tls"
 	"net"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -68,6 +69,42 @@ func tlsInForm(t *testing.T, like envoy.Config) {
 	}
 	for _, host := range []string{"a.test", "pay.test", "x.wild.test"} {
 		if _, body, err := fetch(c, host, host); err != nil || body != "blue" {
+			t.Errorf("%s: %q, %v", host, body, err)
+		}
+	}
+}
+
+// TestGrowthIsNotHeld gives a proxy other buckets while a certificate cannot be had any more: its listener must lead there before the old
+// ones go, with the certificates that there are.
+func TestGrowthIsNotHeld(t *testing.T) {
+	ca := authority.New(t)
+	secrets := []Secret{secretOf("first", ca.Issue("a.test", "x.test")), secretOf("pay", ca.Issue("pay.test")), secretOf("wild", ca.Issue("*.wild.test"))}
+	s, port := control(t)
+	s.Entrust("edge", secrets)
+	publish := func(now, old layoutOf, to string) {
+		t.Helper()
+		r := release(declaredAt(t, "a", backend(t, to), "a.test", "pay.test", "*.wild.test"))
+		r.Fleet, r.Layout, r.Old = secured(), now, old
+		s.Publish(r)
+		eventually(t, "acknowledged", acknowledgedAs(s, r.Services["a"]))
+	}
+	small, large := layoutOf{Generation: 1, Buckets: 32}, layoutOf{Generation: 2, Buckets: 64}
+	r := release()
+	r.Fleet = secured()
+	s.Publish(r)
+	at := proxyNamed(t, envoy.Config{Drain: time.Second}, "one", port)
+	publish(small, layoutOf{}, "blue")
+	c := caller(at, &tls.Config{RootCAs: ca.Pool()})
+	answered(t, c, "a.test")
+	s.Entrust("edge", secrets[:2])
+	publish(large, small, "green")
+	eventually(t, "the listener leads to the new buckets", func() bool {
+		got, err := s.Inspect(t.Context(), "edge", "one")
+		return err == nil && !slices.ContainsFunc(got.Types, func(one InspectedType) bool { return len(one.Differ) > 0 && one.URL == listenerType })
+	})
+	publish(large, layoutOf{}, "red")
+	for _, host := range []string{"a.test", "pay.test"} {
+		if _, body, err := fetch(c, host, host); err != nil || body != "red" {
 			t.Errorf("%s: %q, %v", host, body, err)
 		}
 	}
