@@ -61,13 +61,18 @@ const maxClusters = 250
 // clustersAnswer adds what services need and prunes what they no longer do. What is too much for one answer stays for the next.
 func (t *stream) clustersAnswer() *response {
 	out := &response{owners: map[string]*version{}}
-	for id := range t.stale {
-		if len(out.added) >= t.part() {
-			break
-		}
-		for _, other := range t.beside(id) {
-			t.clustersOf(other, out)
-			delete(t.stale, other)
+	for _, hurries := range []bool{true, false} {
+		for id := range t.stale {
+			if len(out.added) >= t.part() {
+				break
+			}
+			if t.hurries(id) != hurries {
+				continue
+			}
+			for _, other := range t.beside(id) {
+				t.clustersOf(other, out)
+				delete(t.stale, other)
+			}
 		}
 	}
 	if len(t.stale) == 0 {
@@ -83,6 +88,12 @@ func (t *stream) clustersAnswer() *response {
 	slices.SortFunc(out.added, func(a, b *discoveryv3.Resource) int { return cmp.Compare(a.Name, b.Name) })
 	slices.Sort(out.removed)
 	return out
+}
+
+// hurries tells whether a service was published with few others: it overtakes those that change by the thousand.
+func (t *stream) hurries(id schema.ServiceID) bool {
+	v := t.goals[id].version
+	return v == nil || v.beside <= maxClusters
 }
 
 // part is how many clusters an answer may add. Of the state of the world an answer holds what the proxy has besides: so that all parts

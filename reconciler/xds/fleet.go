@@ -114,12 +114,16 @@ func (f *fleet) changed(r Release, all bool) map[schema.ServiceID]*version {
 			changed[id] = f.alike.version(s, r.packing(), now)
 		}
 	}
-	if known == len(f.published) {
-		return changed // nothing has gone
+	if known < len(f.published) { // something has gone
+		for id := range f.published {
+			if _, ok := r.Services[id]; !ok {
+				changed[id] = nil
+			}
+		}
 	}
-	for id := range f.published {
-		if _, ok := r.Services[id]; !ok {
-			changed[id] = nil
+	for _, v := range changed {
+		if v != nil && f.alike == nil {
+			v.beside = len(changed)
 		}
 	}
 	return changed

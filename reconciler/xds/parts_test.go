@@ -2,10 +2,13 @@ package xds
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/edgewright/edgewright/schema"
 )
@@ -86,3 +89,95 @@ func TestManyClustersGoInParts(t *testing.T) {
 		}
 	}
 }
+
+// TestOneOvertakesMany: while all services change, one that changes after them is in the next answer: its clusters, and its routes.
+func TestOneOvertakesMany(t *testing.T) {
+	s, conn := newTestServer(t)
+	r := release()
+	r.Layout.Buckets = 256
+	const services = 3000
+	publish := func(port uint16, text string) {
+		next := r
+		next.Services = map[schema.ServiceID]Service{}
+		for n := range services {
+			one := declared(t, fmt.Sprintf("s%d", n), port, schema.Hostname(fmt.Sprintf("h%d.test", n)))
+			one.Version += text
+			next.Services[one.ID] = one
+		}
+		s.Publish(next)
+		r = next
+	}
+	change := func(port uint16) Service {
+		one := declared(t, "s7", port, "h7.test")
+		r.Services = maps.Clone(r.Services)
+		r.Services["s7"] = one
+		s.Publish(r)
+		return one
+	}
+	bucket := r.Layout.RouteName("public", r.Layout.BucketOf("h7.test"))
+	publish(1, "")
+	c := connect(t, conn)
+	c.ask(&discoveryv3.DeltaDiscoveryRequest{Node: nodeNamed("one", "edge"), TypeUrl: clusterType})
+	var buckets []string
+	for _, b := range r.Layout.BucketNames() {
+		buckets = append(buckets, r.Layout.RouteName("public", b))
+	}
+	c.ask(&discoveryv3.DeltaDiscoveryRequest{TypeUrl: routeType, ResourceNamesSubscribe: buckets})
+	c.answers()
+
+	publish(2, "")
+	part := c.next(clusterType) // of many
+	one := change(3)
+	c.ack(part)
+	for part = nil; part == nil; {
+		select {
+		case got := <-c.got:
+			if got.TypeUrl == clusterType {
+				part = got
+			}
+			c.ack(got)
+		case <-time.After(5 * time.Second):
+			t.Fatal("no more clusters")
+		}
+	}
+	if !slices.Contains(resourceNames(part), one.Unit.Clusters[0].Name) {
+		t.Errorf("the next answer of %d clusters does not hold the one", len(part.Resources))
+	}
+	c.answers()
+
+	publish(3, "again") // the same clusters, and other virtual hosts as far as anybody knows
+	c.answers()
+	for id, v := range r.Services { // only routes change
+		v.Unit.VirtualHost, v.Version = append(slices.Clone(v.Unit.VirtualHost), unknownField...), v.Version+"x"
+		r.Services[id] = v
+	}
+	s.Publish(r)
+	routes := c.next(routeType)
+	if n := len(routes.Resources); n != maxBuckets {
+		t.Errorf("an answer replaces %d buckets, want %d", n, maxBuckets)
+	}
+	r.Services = maps.Clone(r.Services)
+	v := r.Services["s7"]
+	v.Unit.VirtualHost, v.Version = append(slices.Clone(v.Unit.VirtualHost), unknownField...), v.Version+"y"
+	r.Services["s7"] = v
+	s.Publish(r)
+	c.ack(routes)
+	if next := c.next(routeType); !slices.Contains(resourceNames(routes), bucket) && !slices.Contains(resourceNames(next), bucket) || len(next.Resources) > maxBuckets {
+		t.Errorf("the next answer of %d buckets does not hold the one", len(next.Resources))
+	} else {
+		c.ack(next)
+	}
+	sent := map[string]bool{}
+	for _, got := range c.answers() {
+		for _, one := range got.Resources {
+			sent[one.Name] = true
+		}
+	}
+	eventually(t, "all is acknowledged", acknowledgedAs(s, r.Services["s8"]))
+	if len(sent) < 190 {
+		t.Errorf("%d more buckets were sent", len(sent))
+	}
+}
+
+// unknownField is one that no version of a virtual host has: its bytes change, and nothing else.
+var unknownField = protowire.AppendString(protowire.AppendTag(nil, 9999, protowire.BytesType), "x")

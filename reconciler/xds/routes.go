@@ -52,18 +52,23 @@ func (t *stream) forget(name string) {
 	}
 	delete(t.buckets, name)
 	delete(t.dirty, name)
+	delete(t.hurried, name)
 }
 
 // serveGoal switches a service to its goal, in all its buckets.
 func (t *stream) serveGoal(id schema.ServiceID) {
 	old, next := t.served[id], t.goals[id]
 	t.put(id, next)
+	hurries := t.hurries(id)
 	for _, v := range []*version{old.version, next.version} {
 		if v == nil {
 			continue
 		}
 		for name := range v.buckets {
 			t.dirty[name] = struct{}{}
+			if hurries {
+				t.hurried[name] = struct{}{}
+			}
 		}
 	}
 }
@@ -108,11 +113,33 @@ func (t *stream) compose(b *bucket) composition {
 	return out
 }
 
-// routesAnswer makes the dirty buckets that the proxy has asked for.
+// maxBuckets is how many buckets that the proxy has one answer replaces: it makes their tables while it reads nothing else.
+const maxBuckets = 32
+
+// inOrder are the dirty buckets, those first in which something changes that was published with few others.
+func (t *stream) inOrder() []string {
+	return slices.SortedFunc(maps.Keys(t.dirty), func(a, b string) int {
+		_, first := t.hurried[a]
+		_, second := t.hurried[b]
+		switch {
+		case first && !second:
+			return -1
+		case second && !first:
+			return 1
+		}
+		return cmp.Compare(a, b)
+	})
+}
+
+// routesAnswer makes the dirty buckets that the proxy has asked for. What is too much for one answer stays for the next.
 func (t *stream) routesAnswer() *response {
 	out := &response{}
-	for _, name := range slices.Sorted(maps.Keys(t.dirty)) {
+	replaced := 0
+	for _, name := range t.inOrder() {
 		b := t.bucket(name)
+		if replaced >= maxBuckets && b.known && len(t.trials) == 0 {
+			continue
+		}
 		if !t.frame.holds(name) {
 			t.absent(name, b, out)
 			continue
@@ -121,11 +148,15 @@ func (t *stream) routesAnswer() *response {
 			continue
 		}
 		delete(t.dirty, name)
+		delete(t.hurried, name)
 		c := t.compose(b)
 		r := t.render(name, c)
 		if !b.doubt && t.routes.has[name] == r.Version {
 			t.hold(b, c)
 			continue
+		}
+		if b.known {
+			replaced++
 		}
 		b.may, b.flying = append(b.may, c), true
 		out.added = append(out.added, r)

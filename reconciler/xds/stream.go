@@ -48,6 +48,7 @@ type stream struct {
 
 	buckets map[string]*bucket
 	dirty   map[string]struct{} // buckets to be made anew
+	hurried map[string]struct{} // those of them that go first
 	trials  []*group            // suspects of a refusal; only the first group may go on
 	why     string              // of the last refusal
 	warm    bool                // the first clusters are there: routes and listeners may follow
@@ -70,7 +71,7 @@ func newStream(n node, log *slog.Logger, send func(*ledger, *discoveryv3.DeltaDi
 		goals: map[schema.ServiceID]goal{}, served: map[schema.ServiceID]goal{}, own: map[schema.ServiceID]*version{},
 		held: services{}, pending: services{}, unsettled: services{}, stale: services{},
 		warmed: map[schema.ServiceID]map[string]bool{}, touch: map[schema.ServiceID]map[string]struct{}{},
-		ties: map[schema.ServiceID][]schema.ServiceID{}, buckets: map[string]*bucket{}, dirty: map[string]struct{}{},
+		ties: map[schema.ServiceID][]schema.ServiceID{}, buckets: map[string]*bucket{}, dirty: map[string]struct{}{}, hurried: map[string]struct{}{},
 	}
 }
 

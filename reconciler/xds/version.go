@@ -35,6 +35,7 @@ type version struct {
 	buckets  map[string][]schema.Hostname // by route configuration
 	clusters []*discoveryv3.Resource
 	at       time.Time
+	beside   int // so many services were published anew with it
 }
 
 func newVersion(s Service, p packing, at time.Time) *version {
