@@ -130,7 +130,7 @@ func (l *loop) takeShown(ctx context.Context, m shownFound) {
 func (l *loop) approve(ctx context.Context, steps []plan.Step, a state.Approval) error {
 	for _, s := range steps {
 		id := s.ID()
-		if now, is := l.steps[s.Key]; !(is && now.ID() == id) && !l.unknown[s.Key] && !l.inFlight(s.Key) && len(l.unseen) == 0 {
+		if now, is := l.steps[s.Key]; !(is && now.ID() == id) && !l.unknown[s.Key] && !l.inFlight(s.Key) && !l.held[s.Service].Unseen {
 			continue
 		}
 		if old, is := l.approvals[id]; is && old.Confirmed {
