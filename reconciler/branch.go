@@ -92,13 +92,17 @@ func (l *loop) takeBranch(ctx context.Context, b branchLoaded) {
 	l.branch = b
 	l.Metrics.KnownContents.Add(float64(l.decideBranch()))
 	for _, p := range l.problems[:min(len(l.problems), 10)] {
-		l.Log.Warn("problem in a declaration", "commit", short(l.tip.Hash), "holds", p.Holds, "problem", p.String())
+		l.tellProblem(p)
 	}
 	l.log(ctx, "commit evaluated", "services", len(b.loaded.Edge.Services), "problems", len(l.problems), "held", len(l.held), "frozen", l.frozen)
 	l.compare()
 	l.shown, l.served = maps.Clone(l.steps), 0
 	l.forgetApprovals(ctx)
 	l.findShown(old.Hash)
+}
+
+func (l *loop) tellProblem(p schema.Problem) {
+	l.Log.Warn("problem in a declaration", "commit", short(l.tip.Hash), "holds", p.Holds, "problem", p.String())
 }
 
 // decideBranch decides what of the tip takes effect, and returns how many of its contents were known. It may be called again for the same

@@ -1,6 +1,6 @@
 // Package reconciler is the loop that makes AWS and the proxies match the branch of a git repository, and that tells each pull what
 // merging it would do. Read this file first, then run.go (when a pass runs), pass.go (what a pass does), apply.go (how a change goes
-// out), doubt.go (when no answer comes) and pulls.go (what a pull is told).
+// out), doubt.go (when no answer comes), pulls.go (what a pull is told) and validation.go (when Envoy looks at what it has not seen).
 //
 // It speaks to nothing itself: git, AWS, the proxies, the forge and the store are behind the interfaces below.
 package reconciler

@@ -11,6 +11,7 @@ import (
 	"github.com/edgewright/edgewright/reconciler/state"
 	"github.com/edgewright/edgewright/reconciler/validate"
 	"github.com/edgewright/edgewright/render/envoy"
+	"github.com/edgewright/edgewright/schema"
 )
 
 // What is under way at most: one validation for pulls and previews, whatever they hold, and one more for the branch.
@@ -103,15 +104,20 @@ func (l *loop) takeUnseen(all []unseen) (next []unseen) {
 // takeValidated notes verdicts, and goes on with what has waited for them.
 func (l *loop) takeValidated(ctx context.Context, m validated) {
 	l.validations--
-	var sure []state.Verdict
+	var sure, unsure []state.Verdict
 	for i, content := range m.contents {
 		delete(l.validating, content)
 		v := state.Verdict{Content: content, By: l.Validator.By(), Used: l.Now(), Verdict: m.verdicts[i]}
 		l.verdicts[content] = v
-		l.tellVerdict(v)
+		l.Metrics.Validations.WithLabelValues(outcomeOf(v)).Inc()
 		if v.Unsure == "" {
 			sure = append(sure, v)
+		} else {
+			unsure = append(unsure, v)
 		}
+	}
+	if len(unsure) > 0 {
+		l.Log.Warn("services could not be validated by Envoy, and go on without", "services", len(unsure), "why", unsure[0].Unsure)
 	}
 	if err := l.Books.Verdicts.Put(ctx, sure...); err != nil {
 		l.Log.Error("store verdicts", "error", err) // it costs a validation after the next start
@@ -126,22 +132,25 @@ func (l *loop) takeValidated(ctx context.Context, m validated) {
 	}
 }
 
-func (l *loop) tellVerdict(v state.Verdict) {
-	outcome := "taken"
+func outcomeOf(v state.Verdict) string {
 	switch {
 	case v.Unsure != "":
-		outcome = "unsure"
-		l.Log.Warn("content could not be validated by Envoy; it goes on without", "content", short(v.Content), "why", v.Unsure)
+		return "unsure"
 	case v.Refused != "":
-		outcome = "refused"
-		l.Log.Info("Envoy would not take a content", "content", short(v.Content), "route", v.Route, "backend", v.Backend, "why", v.Refused)
+		return "refused"
 	}
-	l.Metrics.Validations.WithLabelValues(outcome).Inc()
+	return "taken"
 }
 
 // decideAgain decides the tip once more, now that something of it was judged.
 func (l *loop) decideAgain(ctx context.Context) {
+	before := l.problems
 	l.decideBranch()
+	for _, p := range l.problems {
+		if p.Code == refusedCode && !slices.ContainsFunc(before, func(q schema.Problem) bool { return q.Code == p.Code && q.Path == p.Path }) {
+			l.tellProblem(p)
+		}
+	}
 	l.compare()
 	if len(l.unseen) == 0 {
 		l.forgetApprovals(ctx)

@@ -134,10 +134,12 @@ func unseenHold(id, culprit schema.ServiceID) hold {
 
 const lookedAtFirst = "Envoy looks at it before it is published"
 
+const refusedCode schema.Code = "envoy/refused"
+
 // refusedBy is the problem of a service that Envoy would not take.
 func refusedBy(s schema.Service, v validate.Verdict) schema.Problem {
 	path, what := culpritOf(s, v)
-	return schema.Problem{Code: "envoy/refused", Holds: schema.Holding(s.ID), Position: s.Source.Find(path), Path: pathOf(s, path),
+	return schema.Problem{Code: refusedCode, Holds: schema.Holding(s.ID), Position: s.Source.Find(path), Path: pathOf(s, path),
 		Message: fmt.Sprintf("Envoy does not take %s: %s", what, v.Refused),
 		Hint:    "no rule of edgewright knows of this, so the words are Envoy's: write it in another way; `edgewright explain envoy/refused` says more"}
 }

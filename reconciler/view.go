@@ -302,6 +302,9 @@ func (l *loop) showPulls() (open, merged []PullView) {
 		}
 		if open := l.pulls[p.Number]; open != nil && len(open.unseen) > 0 {
 			verdict = "validating"
+			if r.Digest == "" { // it was never planned
+				return PullView{Number: p.Number, Title: p.Title, Author: p.Author, Head: p.Head, URL: p.URL, Verdict: verdict}
+			}
 		}
 		return PullView{Number: p.Number, Title: p.Title, Author: p.Author, Head: p.Head, URL: p.URL, Verdict: verdict, Digest: r.Digest, Comment: l.comment(forge.Target{Pull: p.Number, SHA: p.Head}, r)}
 	}

@@ -79,7 +79,7 @@ func validator(t *testing.T, c validate.Config) *validate.Validator {
 	return v
 }
 
-func real(t *testing.T) validate.Config {
+func withEnvoy(t *testing.T) validate.Config {
 	t.Helper()
 	return validate.Config{Binary: proxies.Binary(proxies.Tools(t))}
 }
@@ -140,7 +140,7 @@ func TestEnvoyRefuses(t *testing.T) {
 			c.ClusterDiscoveryType = &clusterv3.Cluster_Type{Type: clusterv3.Cluster_STATIC}
 		}), says: `"green.up.example" is no IP address`, backend: "green"},
 	}
-	v := validator(t, real(t))
+	v := validator(t, withEnvoy(t))
 	var all []envoy.Unit
 	for _, c := range cases {
 		all = append(all, c.unit)
@@ -159,7 +159,7 @@ func TestEnvoyRefuses(t *testing.T) {
 
 func TestManyTakeOneRun(t *testing.T) {
 	runs := 0
-	c := real(t)
+	c := withEnvoy(t)
 	c.Ran = func(time.Duration) { runs++ }
 	v := validator(t, c)
 	var units []envoy.Unit
@@ -288,7 +288,7 @@ func TestWithoutEnvoy(t *testing.T) {
 	if got[0] != (validate.Verdict{}) || got[1].Route != "r5" {
 		t.Errorf("%+v", got)
 	}
-	if with := validator(t, real(t)); with.By() == v.By() || !strings.Contains(with.By(), "/1.40.0/") {
+	if with := validator(t, withEnvoy(t)); with.By() == v.By() || !strings.Contains(with.By(), "/1.40.0/") {
 		t.Errorf("verdicts of %q and %q", with.By(), v.By())
 	}
 	for binary, want := range map[string]string{"/nowhere/envoy": "no such file", "/bin/true": "not what Envoy says", "/bin/false": "exit status 1"} {
