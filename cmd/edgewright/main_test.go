@@ -69,8 +69,8 @@ func TestStory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := 10; bytes.Count(out.Bytes(), []byte("\n")) != want {
-		t.Errorf("the story has %d lines, want %d: nine steps and the verdict", bytes.Count(out.Bytes(), []byte("\n")), want)
+	if want := 11; bytes.Count(out.Bytes(), []byte("\n")) != want {
+		t.Errorf("the story has %d lines, want %d: ten steps and the verdict", bytes.Count(out.Bytes(), []byte("\n")), want)
 	}
 }
 
