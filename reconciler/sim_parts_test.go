@@ -228,6 +228,7 @@ type fleets struct {
 func (p *fleets) Publish(r xds.Release) {
 	p.published[r.Fleet.ID] = r
 	p.of.sim.checkRelease(r)
+	p.of.sim.checkLooked(r)
 }
 
 func (p *fleets) Acknowledged(f schema.FleetID, id schema.ServiceID) (string, bool) {

@@ -116,6 +116,9 @@ func (s *sim) lead(p *process) {
 	store := state.Fenced{Store: desk{s.rows, p}, Epoch: p.election.Epoch}
 	r := New(Config{Log: s.log.With("process", p.election.Self), Now: p.now, Repository: people{s}, Provider: provider, Proxies: &fleets{of: p, published: map[schema.FleetID]xds.Release{}},
 		Forge: people{s}, Books: BooksOf(store), Metrics: NewMetrics(prometheus.NewRegistry()), Every: Every{Tell: 2 * time.Second}})
+	if s.looked != nil {
+		r.Validator = onlooker{s}
+	}
 	s.alive(p, func() error {
 		p.loop = newLoop(ctx, r)
 		p.aside = func(_ context.Context, work func() any) { s.spawn(p, work) }

@@ -198,6 +198,7 @@ type sim struct {
 	waitsFrom time.Time       // when that was
 	together  bool            // all of those before were listed again at one time
 
+	looked    map[string]bool    // contents that a validator was asked about; nil: there is none
 	others    map[string]bool    // health checks of others, by id
 	dropped   map[string]bool    // health checks of ours that somebody deleted, by id
 	foreign   map[string]string  // records of others, by zone, type and name, as last written
@@ -215,7 +216,7 @@ type sim struct {
 	faults    []string
 }
 
-func newSim(t *testing.T, seed uint64, log *slog.Logger) *sim {
+func newSim(t *testing.T, seed uint64, log *slog.Logger, prepare ...func(*sim)) *sim {
 	s := &sim{Rand: rand.New(rand.NewPCG(seed, 1)), t: t, seed: seed, log: log, clock: world.NewClock(), zones: map[string]string{}, pulls: map[int]*proposal{},
 		turn: make(chan struct{}), others: map[string]bool{}, dropped: map[string]bool{}, foreign: map[string]string{}, cached: map[lead]time.Time{}, ttls: map[lead]int64{}, before: map[lead]time.Time{}, touched: map[string]bool{}, made: map[string]bool{}, agreed: map[string]bool{}, confirmed: map[string]bool{}, forgotten: map[string]bool{}, intents: map[string]int{},
 		calls: map[string]int{}, met: map[string]int{}}
@@ -233,6 +234,9 @@ func newSim(t *testing.T, seed uint64, log *slog.Logger) *sim {
 	}
 	s.branch = []revision{{commit: Commit{Hash: "c0"}, decl: s.firstDeclarations()}}
 	s.seesEnds = s.chance(3, 4)
+	for _, f := range prepare {
+		f(s)
+	}
 	s.start(0)
 	s.start(1)
 	s.tickAll()
