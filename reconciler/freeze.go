@@ -55,7 +55,7 @@ func (l *loop) onNow(now time.Time) []frozen {
 // frozenBy is the freeze that keeps a step from being done now. It wakes the loop when that ends.
 func (l *loop) frozenBy(s plan.Step, edge schema.Edge, now time.Time) (frozen, bool) {
 	for _, f := range l.onNow(now) {
-		if f.covers(s, l.owned[s.Key], edge) {
+		if l.covers(f, s, edge) {
 			l.alarm("freeze", f.ends)
 			return f, true
 		}
@@ -63,18 +63,33 @@ func (l *loop) frozenBy(s plan.Step, edge schema.Edge, now time.Time) (frozen, b
 	return frozen{}, false
 }
 
-// covers tells whether a step is about what the freeze is for: by the zone, by whose it is or was, or by the fleet to which it leads or led.
-func (f frozen) covers(s plan.Step, was state.Entry, edge schema.Edge) bool {
+// covers tells whether a step is about what a freeze is for: by the zone, by whose it is or was, or by the fleet to which it leads or led.
+func (l *loop) covers(f frozen, s plan.Step, edge schema.Edge) bool {
+	was := l.owned[s.Key]
 	zone, _ := s.Key.Scope.Zone()
 	for _, id := range []schema.ServiceID{s.Service, was.Service} {
 		service, _ := edge.Service(id)
-		if f.Covers(id, service.Owner.Team, service.Fleet, zone) {
+		if f.Covers(id, l.teamOf(id, edge), service.Fleet, zone) {
 			return true
 		}
 	}
 	return slices.ContainsFunc(slices.Concat([]resource.Key{s.Key}, s.Needs, was.Needs), func(k resource.Key) bool {
 		return k.Kind.OfProxies() && f.Covers("", "", fleetOf(k.Scope), "")
 	})
+}
+
+// teamOf is the team of a service: of one that is declared no more but is served yet, by the folder in which it was declared.
+func (l *loop) teamOf(id schema.ServiceID, edge schema.Edge) schema.TeamID {
+	if service, declared := edge.Service(id); declared {
+		return service.Owner.Team
+	}
+	for _, fleet := range sortedKeys(l.releases) {
+		e := l.releases[fleet].release.Services[id]
+		if folder := strings.Split(e.Origin.File, "/"); len(folder) == 3 {
+			return schema.TeamID(folder[1])
+		}
+	}
+	return ""
 }
 
 // freezeVetoes say which steps are frozen, one veto for each freeze.

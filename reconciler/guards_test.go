@@ -40,27 +40,31 @@ func TestProtectedNameNeedsTheCount(t *testing.T) {
 	b.until("it has gone", func() bool { return b.records("acme.example")[web] == "" })
 }
 
-// TestFreezeOfAFleetHoldsItsRecords: also those of a service that is declared no more.
-func TestFreezeOfAFleetHoldsItsRecords(t *testing.T) {
-	b := newBench(t)
-	b.converged()
-	freeze := reconciler.Freeze{Name: "move", Reason: "the move", Until: b.now().Add(time.Hour), Fleets: []schema.FleetID{"edge"}, Identity: "ann"}
-	if err := b.Reconciler.Freeze(t.Context(), freeze); err != nil {
-		t.Fatal(err)
+// TestFreezeHoldsRecordsOfWhatIsGone: a freeze of a fleet, or of a team, is also for the records of a service that is declared no more.
+func TestFreezeHoldsRecordsOfWhatIsGone(t *testing.T) {
+	for what, freeze := range map[string]reconciler.Freeze{"fleet": {Fleets: []schema.FleetID{"edge"}}, "team": {Teams: []schema.TeamID{"trello"}}} {
+		t.Run(what, func(t *testing.T) {
+			b := newBench(t)
+			b.converged()
+			freeze.Name, freeze.Reason, freeze.Until, freeze.Identity = "move", "the move", b.now().Add(time.Hour), "ann"
+			if err := b.Reconciler.Freeze(t.Context(), freeze); err != nil {
+				t.Fatal(err)
+			}
+			b.land(1, with(b.tree(), webFile, gone))
+			b.until("both are frozen", func() bool {
+				frozen := slices.DeleteFunc(slices.Clone(b.View().Steps), func(s reconciler.StepView) bool { return s.State != reconciler.Frozen })
+				return len(frozen) == 2
+			})
+			time.Sleep(200 * time.Millisecond)
+			if got := b.records("acme.example")[web]; got != ours {
+				t.Fatalf("the record is %q, and it is frozen", got)
+			}
+			if err := b.Reconciler.Freeze(t.Context(), reconciler.Freeze{Name: "move", End: true, Identity: "ann"}); err != nil {
+				t.Fatal(err)
+			}
+			b.until("it goes", func() bool { return b.records("acme.example")[web] == "" })
+		})
 	}
-	b.land(1, with(b.tree(), webFile, gone))
-	b.until("both are frozen", func() bool {
-		frozen := slices.DeleteFunc(slices.Clone(b.View().Steps), func(s reconciler.StepView) bool { return s.State != reconciler.Frozen })
-		return len(frozen) == 2
-	})
-	time.Sleep(200 * time.Millisecond)
-	if got := b.records("acme.example")[web]; got != ours {
-		t.Fatalf("the record is %q, and its fleet is frozen", got)
-	}
-	if err := b.Reconciler.Freeze(t.Context(), reconciler.Freeze{Name: "move", End: true, Identity: "ann"}); err != nil {
-		t.Fatal(err)
-	}
-	b.until("it goes", func() bool { return b.records("acme.example")[web] == "" })
 }
 
 // TestCountLeavesOutWhatIsFrozen: a person is asked for the count of what the digest lets go on, and no other.
@@ -99,4 +103,28 @@ func TestCountLeavesOutWhatIsFrozen(t *testing.T) {
 	if _, err := b.Apply(t.Context(), reconciler.Apply{Digest: v.Pending, ConfirmDeletes: waiting, Identity: "ann"}); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// TestPausedServiceKeepsItsName: another service that takes a name of it, on another fleet, does not get the record.
+func TestPausedServiceKeepsItsName(t *testing.T) {
+	const moved = "moved." + trelloHost
+	b := newBench(t)
+	b.repository.commit(with(with(b.tree(), fleetsFile, twoFleets), trello, swap(`"`+trelloHost+`"`, `"`+trelloHost+`", "`+moved+`"`)))
+	b.converged()
+	before := b.records("acme.example")[moved]
+	b.repository.commit(with(b.tree(), trello, drift("pause")))
+	b.converged()
+	b.land(1, with(with(b.tree(), trello, swap(`"`+trelloHost+`", "`+moved+`"`, `"`+trelloHost+`"`)), nextFile, declared("next", "two", "public", moved)))
+	b.until("the record is paused", func() bool {
+		return slices.ContainsFunc(b.View().Steps, func(s reconciler.StepView) bool {
+			return s.Key.Name == "A "+moved && s.State == reconciler.Paused && strings.Contains(s.Why, "service trello-web")
+		})
+	})
+	time.Sleep(200 * time.Millisecond)
+	if got := b.records("acme.example")[moved]; got != before {
+		t.Fatalf("the record leads to %s, and who has the name is paused", got)
+	}
+	b.repository.commit(with(b.tree(), trello, swap("pause", "heal")))
+	b.until("it moves", func() bool { return b.records("acme.example")[moved] != before })
+	b.quiet()
 }
