@@ -265,7 +265,7 @@ func (s *sim) anyEdit() func(declarations) declarations {
 }
 
 func (d declarations) platform() schema.Platform {
-	p := schema.Platform{Name: "acme"}
+	p := schema.Platform{Name: "acme", Teams: []schema.Team{{ID: theTeam}}}
 	for _, id := range []schema.FleetID{"edge", "two"} {
 		p.Fleets = append(p.Fleets, schema.Fleet{ID: id, Listeners: []schema.Listener{{Exposure: schema.Internal, Port: 8081}, {Exposure: schema.Public, Port: 8080}},
 			Addresses: []netip.Addr{netip.MustParseAddr(addressOf[id])}, TTL: schema.Duration(d.fleets[id]) * schema.Duration(time.Second)})
@@ -294,16 +294,18 @@ var addressOf = map[schema.FleetID]string{"edge": "192.0.2.10", "two": "192.0.2.
 
 func (d declarations) service(id schema.ServiceID) schema.Service {
 	x := d.services[id]
-	return schema.Service{ID: id, Owner: schema.Owner{Team: "t"}, Hosts: x.hosts, Exposure: x.exposure, Fleet: x.fleet, Drift: x.drift,
+	return schema.Service{ID: id, Owner: schema.Owner{Team: theTeam}, Source: schema.Source{File: fileOf(id)}, Hosts: x.hosts, Exposure: x.exposure, Fleet: x.fleet, Drift: x.drift,
 		Routes: []schema.Route{{Name: "all", Action: schema.Respond{Status: 200, Body: fmt.Sprint(id, " ", x.text)}}}}
 }
+
+func fileOf(id schema.ServiceID) string { return fmt.Sprintf("services/%s/%s.cue", theTeam, id) }
 
 // load is what evaluating the declarations gives.
 func (d declarations) load() (load.Commit, Tree) {
 	c := load.Commit{Edge: schema.Edge{Platform: d.platform()}}
 	var files []load.File
 	for _, id := range sortedKeys(d.services) {
-		path := fmt.Sprintf("services/t/%s.cue", id)
+		path := fileOf(id)
 		files = append(files, load.File{Path: path, Data: fmt.Appendf(nil, "%+v %v", d.services[id], d.broken[id])})
 		if d.broken[id] {
 			c.Unread = append(c.Unread, load.File{Path: path, Data: fmt.Appendf(nil, "%v", d.services[id].hosts)})

@@ -119,6 +119,13 @@ type subject struct {
 	zone    schema.Hostname
 }
 
+func (a subject) team() schema.TeamID {
+	if a.service == "" {
+		return ""
+	}
+	return theTeam
+}
+
 // judgeFrozen holds that what is frozen stays as it is.
 func (s *sim) judgeFrozen(p *process, verb plan.Verb, key resource.Key, about ...subject) {
 	for _, name := range sortedKeys(s.rows.tables["freeze"]) {
@@ -126,7 +133,7 @@ func (s *sim) judgeFrozen(p *process, verb plan.Verb, key resource.Key, about ..
 		if !p.now().Before(f.Until) {
 			continue
 		}
-		if slices.ContainsFunc(about, func(a subject) bool { return f.Covers(a.service, "", a.fleet, a.zone) }) {
+		if slices.ContainsFunc(about, func(a subject) bool { return f.Covers(a.service, a.team(), a.fleet, a.zone) }) {
 			s.fail("%s %s, and freeze %s holds for %s", verb, key, name, f.Until.Sub(p.now()))
 		}
 	}

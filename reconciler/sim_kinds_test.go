@@ -18,7 +18,7 @@ func kinds() []string {
 		"leader is replaced in its sleep", "leader is replaced while it works", "leader learns that it was replaced",
 		"write of who does not lead any more is refused", "review of who does not lead any more is kept back", "proxy is turned away by who may not lead any more",
 		"guard protected", "guard freeze", "guard quota", "guard counts an account", "paused", "drift becomes heal", "drift becomes report", "drift becomes pause",
-		"freeze of everything", "freeze of a fleet", "freeze of a service", "freeze of a zone", "freeze is ended", "freeze has run out", "freeze refused",
+		"freeze of everything", "freeze of a fleet", "freeze of a team", "freeze of a service", "freeze of a zone", "freeze is ended", "freeze has run out", "freeze refused",
 		"people adopt", "people keep", "people put-back", "people forget", "decision refused: a call is not over", "adopted as it is", "adopted by a change",
 		"role is taken on", "account does not let us in", "one account fails, the other goes on", "zones that were listed together come apart",
 		"calls were counted",

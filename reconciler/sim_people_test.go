@@ -14,6 +14,9 @@ import (
 	"github.com/edgewright/edgewright/schema"
 )
 
+// theTeam has all services.
+const theTeam schema.TeamID = "t"
+
 // quotaZone is the zone whose quota is small at times.
 const quotaZone = "shop.example"
 
@@ -134,6 +137,9 @@ func (s *sim) freeze() {
 	case kind < 5:
 		s.count("freeze of a zone")
 		q.Zones = []schema.Hostname{schema.Hostname(zoneNames[a%len(zoneNames)])}
+	case kind < 6:
+		s.count("freeze of a team")
+		q.Teams = []schema.TeamID{theTeam}
 	case len(ids) == 0 || kind == 7:
 		s.count("freeze refused")
 		q.Reason = ""
@@ -145,7 +151,7 @@ func (s *sim) freeze() {
 		s.count("freeze of a service")
 		q.Services = []schema.ServiceID{ids[a%len(ids)]}
 	}
-	s.log.Info("FREEZE", "name", q.Name, "until", q.Until, "fleets", q.Fleets, "zones", q.Zones, "services", q.Services)
+	s.log.Info("FREEZE", "name", q.Name, "until", q.Until, "fleets", q.Fleets, "teams", q.Teams, "zones", q.Zones, "services", q.Services)
 	if s.wish(p, func() error { return p.setFreeze(p.ctx, q) }) && s.rows.tables["freeze"][q.Name].Value == nil {
 		s.fail("freeze %s was taken, and is not stored", q.Name)
 	}
