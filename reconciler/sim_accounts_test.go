@@ -95,6 +95,12 @@ func (s *sim) checkApart(p *process) {
 	}
 	s.count("one account fails, the other goes on")
 	s.denied = true
+	for n := 0; n < 10 && p.zones[resource.ZoneScope(secondZone)].err == nil; n++ {
+		s.advance(p.untilNext())
+		s.tell(p, nil)
+		s.everyTask()
+		s.everyMail()
+	}
 	s.push(func(d declarations) declarations {
 		out := d.plain()
 		for id := range out.fleets {
