@@ -47,6 +47,15 @@ func (r *rejection) status() error {
 	return status.Error(code, r.why)
 }
 
+// stranger tells why whoever opened a stream is nobody known. It is nil for all that could be a node of some fleet.
+func (a *Access) stranger(ctx context.Context) *rejection {
+	if a.open() {
+		return nil
+	}
+	_, _, no := a.shown(ctx)
+	return no
+}
+
 // admit tells whether whoever opened a stream may be this node. It is nil when it may.
 func (a *Access) admit(ctx context.Context, n node) *rejection {
 	if a.open() {

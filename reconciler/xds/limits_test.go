@@ -84,6 +84,42 @@ func TestTooManyStreams(t *testing.T) {
 	}
 }
 
+// TestStrangers has many come without a token and say nothing: none takes the place of a proxy that shows one.
+func TestStrangers(t *testing.T) {
+	a := newSigner(t)
+	s, at := guarded(t, Admission{Tokens: a.text("tokens", "edge 0123456789abcdef-edge")})
+	const many = 2 * strangers
+	var conn *grpc.ClientConn
+	for n := range many {
+		if n%25 == 0 { // a connection has few streams
+			var err error
+			if conn, err = grpc.NewClient(at, grpc.WithTransportCredentials(insecure.NewCredentials())); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = conn.Close() })
+		}
+		stranger, err := discoveryv3.NewAggregatedDiscoveryServiceClient(conn).StreamAggregatedResources(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() { _, _ = stranger.Recv() }()
+	}
+	good := visitor{bearer: edgeToken, node: "one", fleet: "edge"}
+	began := time.Now()
+	if err := good.visit(t, at); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(began); took > strangerFor/2 {
+		t.Errorf("the good one waited %v", took)
+	}
+	s.mu.Lock()
+	if s.streams > 1 {
+		t.Errorf("%d streams count, want that of the good one", s.streams)
+	}
+	s.mu.Unlock()
+	eventually(t, "all are turned away", func() bool { return s.TurnedAwayFor(NoCredentials) == many })
+}
+
 // TestSlowReader has a proxy that reads nothing any more once it has asked for all routes: its neighbour is served at once, and its own stream ends.
 func TestSlowReader(t *testing.T) { speaking(t, testSlowReader) }
 

@@ -26,20 +26,11 @@ func (s *Server) Register(g *grpc.Server) {
 }
 
 func (s *Server) delta(g deltaStream, only string) error {
-	return s.admit(newLink(g.Context(), only, deltaWire{g, only}))
+	return s.welcome(newLink(g.Context(), only, deltaWire{g, only}))
 }
 
 func (s *Server) sotw(g sotwStream, only string) error {
-	return s.admit(newLink(g.Context(), only, &sotwWire{BidiStreamingServer: g, only: only, memory: s.memory, types: map[string]*world{}}))
-}
-
-// admit serves a stream, if there are not too many.
-func (s *Server) admit(l *link) error {
-	if no := s.enter(l.from()); no != nil {
-		return s.refuse(node{}, l, no)
-	}
-	defer s.leave()
-	return s.serve(l)
+	return s.welcome(newLink(g.Context(), only, &sotwWire{BidiStreamingServer: g, only: only, memory: s.memory, types: map[string]*world{}}))
 }
 
 type aggregated struct {

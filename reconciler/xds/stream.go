@@ -88,8 +88,7 @@ func (s *Server) serve(l *link) error {
 	}
 	n, err := identify(first.GetNode())
 	if err != nil {
-		claims := node{id: first.GetNode().GetId(), fleet: schema.FleetID(first.GetNode().GetCluster())}
-		return s.refuse(claims, l, &rejection{BadRequest, err.Error()})
+		return s.refuse(claimed(first), l, &rejection{BadRequest, err.Error()})
 	}
 	may := func() error {
 		if no := s.Access.admit(l.ctx, n); no != nil {
