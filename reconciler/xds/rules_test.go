@@ -139,6 +139,8 @@ func TestRecorder(t *testing.T) {
 		{"a cluster that a route leads to", then(routed, removes(clusterType, "3", c.Name)), "is removed while"},
 		{"a cluster that a route leads to, whole", then(world, wants(routeType, "", "", name), gives(routeType, "2", "w", r), wants(routeType, "2", "w", name), gives(clusterType, "3", "x")), "is removed while"},
 		{"no version", []any{wants(clusterType, "", ""), gives(clusterType, "1", "", c)}, "has no version"},
+		{"all, where one is asked for", []any{wants(clusterType, "", "", "c/other"), gives(clusterType, "1", "v", c)}, "not asked for"},
+		{"all, where none is any more", append(slices.Clone(world), wants(clusterType, "1", "v", "c/other"), gives(clusterType, "2", "w"), wants(clusterType, "2", "w"), gives(clusterType, "3", "x", c)), "not asked for"},
 		{"twice in an answer", []any{wants(clusterType, "", ""), gives(clusterType, "1", "v", c, c)}, "is twice"},
 	} {
 		recorder, _ := record(t)

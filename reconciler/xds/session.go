@@ -2,6 +2,7 @@ package xds
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"sync"
 	"time"
@@ -121,6 +122,9 @@ func (k *session) send(l *ledger, r *discoveryv3.DeltaDiscoveryResponse) (bool, 
 	k.mu.Unlock()
 	if cause != nil {
 		return false, cause
+	}
+	if to == nil {
+		return false, fmt.Errorf("no stream carries %s", l.url)
 	}
 	timer := time.AfterFunc(k.patience, k.stall)
 	defer timer.Stop()

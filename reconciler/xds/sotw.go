@@ -75,6 +75,9 @@ func (w *sotwWire) read(node string, m message) *discoveryv3.DeltaDiscoveryReque
 		w.recall(node, h, r, out)
 		return out
 	}
+	if len(out.ResourceNamesSubscribe)+len(out.ResourceNamesUnsubscribe) > 0 {
+		h.claims = "" // it was of other names
+	}
 	out.ResponseNonce, out.ErrorDetail = r.ResponseNonce, r.ErrorDetail
 	h.refused = r.ErrorDetail != nil
 	return out
@@ -90,7 +93,7 @@ func (h *world) subscribe(names []string, wild bool, out *discoveryv3.DeltaDisco
 	if wild && !h.named {
 		next[everything] = true
 	}
-	for _, name := range slices.Sorted(maps.Keys(h.names)) {
+	for name := range h.names {
 		if !next[name] {
 			out.ResourceNamesUnsubscribe = append(out.ResourceNamesUnsubscribe, name)
 			if !wild {
@@ -98,11 +101,13 @@ func (h *world) subscribe(names []string, wild bool, out *discoveryv3.DeltaDisco
 			}
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(next)) {
+	for name := range next {
 		if !h.names[name] {
 			out.ResourceNamesSubscribe = append(out.ResourceNamesSubscribe, name)
 		}
 	}
+	slices.Sort(out.ResourceNamesUnsubscribe)
+	slices.Sort(out.ResourceNamesSubscribe)
 	h.names = next
 }
 

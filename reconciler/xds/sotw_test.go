@@ -182,6 +182,39 @@ func TestRoutesByName(t *testing.T) {
 	}
 }
 
+// TestAskedForAgain has a proxy come back with all that it has, let a route configuration go and ask for it again: it has it no more.
+func TestAskedForAgain(t *testing.T) {
+	s, conn := newServerFor(t, sotw)
+	a, b := declared(t, "a", 1, "a.test"), declared(t, "b", 2, "other.test")
+	s.Publish(release(a, b))
+	versions := map[string]string{}
+	for range 2 { // the second time it has all
+		p := plainADS(t, conn, clusterType)
+		p.version = versions[clusterType]
+		p.ask()
+		if p.version == "" {
+			p.next()
+			p.ask()
+		}
+		versions[clusterType] = p.version
+		p.url, p.version, p.nonce = routeType, versions[routeType], ""
+		p.ask(bucketOf(a), bucketOf(b))
+		if p.version == "" {
+			p.next()
+			p.ask(bucketOf(a), bucketOf(b))
+			versions[routeType] = p.version
+			_ = p.to.CloseSend()
+			eventually(t, "gone", func() bool { return len(s.Nodes()) == 0 })
+			continue
+		}
+		p.silent("it has all")
+		p.ask(bucketOf(a))
+		p.silent("it has that")
+		p.ask(bucketOf(a), bucketOf(b))
+		p.wants("what it let go", bucketOf(b))
+	}
+}
+
 // TestDoubt has a proxy come back that refused the last answer: its version does not tell what it has.
 func TestDoubt(t *testing.T) {
 	s, conn := newServerFor(t, sotw)
