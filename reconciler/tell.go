@@ -221,7 +221,7 @@ func (l *loop) servedStep(s plan.Step) forge.Step {
 	case !bytes.Equal(e.Spec, s.After):
 		return forge.Step{Step: s, Status: forge.StepDone} // a later commit has changed it again
 	case e.Why() != "":
-		return forge.Step{Step: s, Status: forge.StepFailed, Why: "Envoy refused it: " + e.Why()}
+		return forge.Step{Step: s, Status: forge.StepFailed, Why: before(s.Origin) + "Envoy refused it: " + e.Why()}
 	case !ok && e.Good == e.Content:
 		return forge.Step{Step: s, Status: forge.StepDone} // all had it; none is connected now, or one more is still coming up
 	case !ok:
@@ -263,4 +263,12 @@ func stepsOf(steps []forge.Step) []plan.Step {
 		out[i] = s.Step
 	}
 	return out
+}
+
+// before is where something is declared, in front of what is said of it.
+func before(p schema.Position) string {
+	if p.File == "" {
+		return ""
+	}
+	return p.String() + ": "
 }

@@ -39,11 +39,11 @@ func program(t *testing.T) (self, tools string) {
 }
 
 // startDemo starts the demo with this binary as its daemon. It ends with the test.
-func startDemo(t *testing.T, envoys int) *demo.Demo {
+func startDemo(t *testing.T, envoys int, flags ...string) *demo.Demo {
 	t.Helper()
 	self, tools := program(t)
 	t.Setenv("EDGEWRIGHT_TEST_MAIN", "1")
-	d, err := demo.Start(t.Context(), demo.Config{Dir: t.TempDir(), Tools: tools, Command: []string{self}, Envoys: envoys, Out: t.Output()})
+	d, err := demo.Start(t.Context(), demo.Config{Dir: t.TempDir(), Tools: tools, Command: []string{self}, Envoys: envoys, Out: t.Output(), Flags: flags})
 	if err != nil {
 		t.Fatal(err)
 	}
