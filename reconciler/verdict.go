@@ -106,10 +106,11 @@ func (l *loop) decideTip(loaded load.Commit) (decision, []unseen) {
 	problems := d.problems
 	var waits []unseen
 	var holds []schema.Problem
+	looked := map[schema.ServiceID]bool{}
 	for len(d.unseen) > 0 {
 		waits = append(waits, d.unseen...)
 		for _, u := range d.unseen {
-			holds = append(holds, schema.Problem{Holds: schema.Holding(u.service)})
+			holds, looked[u.service] = append(holds, schema.Problem{Holds: schema.Holding(u.service)}), true
 		}
 		d = l.decide(loaded, holds...)
 	}
@@ -117,7 +118,7 @@ func (l *loop) decideTip(loaded load.Commit) (decision, []unseen) {
 		d.problems = problems
 	}
 	for id, h := range d.held {
-		if slices.ContainsFunc(waits, func(u unseen) bool { return u.service == h.Culprit }) {
+		if looked[h.Culprit] {
 			d.held[id] = unseenHold(id, h.Culprit)
 		}
 	}

@@ -25,7 +25,7 @@ func (v *Validator) run(ctx context.Context, parts []part) error {
 	case v.slots <- struct{}{}:
 		defer func() { <-v.slots }()
 	case <-ctx.Done():
-		return ctx.Err()
+		return context.Cause(ctx)
 	}
 	dir, err := os.MkdirTemp("", "edgewright-validate-")
 	if err != nil {
