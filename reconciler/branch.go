@@ -216,9 +216,11 @@ func (l *loop) rememberGood(ctx context.Context) {
 	if !l.goodDue {
 		return
 	}
-	if err := l.Books.LastGood.Replace(ctx, l.edge, l.tip.Hash); err != nil {
+	if err := l.Books.LastGood.Replace(ctx, l.edge, l.tip.Hash, l.good); err != nil {
 		l.Log.Error("store last good declarations", "error", err)
+		l.good = nil // it is not known any more what is stored
 		return
 	}
-	l.goodDue = false
+	stored := l.edge
+	l.good, l.goodDue = &stored, false
 }

@@ -35,6 +35,7 @@ type loop struct {
 	loaded      bool                       // a commit was evaluated since the start
 	shown       map[resource.Key]plan.Step // what the tip changes
 	goodDue     bool                       // the edge in effect is not stored yet
+	good        *schema.Edge               // the one that is stored; nil: not known
 	before      string                     // the commit that took effect last before this start
 	served      time.Duration              // from the tip being heard of until every proxy had it; 0: not yet
 	sourceError error
@@ -119,8 +120,9 @@ func (f flight) meets(other flight) bool {
 // fleet is a release as stored.
 type fleet struct {
 	release  release.Release
-	version  int64         // of the stored item
-	snapshot plan.Snapshot // of the release
+	stored   release.Release // as of the last write
+	version  int64           // of the stored item
+	snapshot plan.Snapshot   // of the release
 }
 
 // failure keeps a step that went wrong from being tried in a circle.

@@ -54,14 +54,14 @@ func (l *loop) fleet(id schema.FleetID) *fleet {
 func (l *loop) replaceRelease(ctx context.Context, f *fleet, next release.Release, told ...audit.Entry) error {
 	var version int64
 	err := l.Books.Audit.With(ctx, func(ctx context.Context, more ...state.Op) (err error) {
-		version, err = l.Books.Releases.Put(ctx, next, f.version, more...)
+		version, err = l.Books.Releases.Put(ctx, next, f.stored, f.version, more...)
 		return err
 	}, told...)
 	if err != nil {
 		return fmt.Errorf("store release of fleet %s: %w", next.Fleet, err)
 	}
 	before := f.snapshot
-	f.release, f.version, f.snapshot = next, version, next.Snapshot(l.Now())
+	f.release, f.stored, f.version, f.snapshot = next, next, version, next.Snapshot(l.Now())
 	l.markChanged(f.release.Scope(), &before, &f.snapshot)
 	l.compare()
 	l.stale = true

@@ -56,7 +56,7 @@ func (l *loop) restore(ctx context.Context) (err error) {
 		return fmt.Errorf("read releases: %w", err)
 	}
 	for _, stored := range releases {
-		f := &fleet{release: stored.Release, version: stored.Version, snapshot: stored.Release.Snapshot(l.Now())}
+		f := &fleet{release: stored.Release, stored: stored.Rows, version: stored.Version, snapshot: stored.Release.Snapshot(l.Now())}
 		l.releases[stored.Release.Fleet] = f
 		if err := l.serve(ctx, f); err != nil {
 			return err

@@ -5,6 +5,7 @@
 package release
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
@@ -28,7 +29,7 @@ type Release struct {
 	Layout   envoy.Layout               `json:"layout"`
 	Old      envoy.Layout               `json:"old,omitzero"`   // the one before, served beside it
 	Until    time.Time                  `json:"until,omitzero"` // then Old goes
-	Services map[schema.ServiceID]Entry `json:"services"`
+	Services map[schema.ServiceID]Entry `json:"services,omitempty"`
 }
 
 // Entry is what is served for one service.
@@ -51,6 +52,13 @@ type Refusal struct {
 	Cohort  string `json:"cohort"` // the version of Envoy
 	Content string `json:"content"`
 	Why     string `json:"why"` // what the proxy said
+}
+
+// Same tells whether two entries are alike in everything.
+func (e Entry) Same(o Entry) bool {
+	return e.Content == o.Content && bytes.Equal(e.Spec, o.Spec) && slices.Equal(e.Names, o.Names) && e.Exposure == o.Exposure && e.Good == o.Good &&
+		slices.Equal(e.Refused, o.Refused) && slices.Equal(e.Linger, o.Linger) && e.Removed == o.Removed && e.Commit == o.Commit && e.Since.Equal(o.Since) &&
+		e.Origin == o.Origin
 }
 
 // Hosts are the names that the entry's specification declares; none once it is removed.

@@ -28,8 +28,12 @@ type declaration[T any] struct {
 	Source   schema.Source `json:"source"`
 }
 
-// Replace makes the edge of a commit the last good one. Only rows that differ are written, all of them at once.
-func (v LastGood) Replace(ctx context.Context, edge schema.Edge, commit string) error {
+// Replace makes the edge of a commit the last good one. Only rows that differ are written, all of them at once. Whoever knows which edge is
+// stored names it: then only what differs from it is looked at.
+func (v LastGood) Replace(ctx context.Context, edge schema.Edge, commit string, stored *schema.Edge) error {
+	if stored != nil && stored.Platform.Revision == edge.Platform.Revision && edge.Platform.Revision != "" {
+		return v.change(ctx, *stored, edge, commit)
+	}
 	rows, err := rowsOf(edge)
 	if err != nil {
 		return err
@@ -53,6 +57,31 @@ func (v LastGood) Replace(ctx context.Context, edge schema.Edge, commit string) 
 		ops = append(ops, Op{Table: goodTable, Key: key, Value: row, Version: Absent})
 	}
 	slices.SortFunc(ops, func(a, b Op) int { return cmp.Compare(a.Key, b.Key) })
+	return v.Store.Write(ctx, ops...)
+}
+
+// change writes the services in which two edges of one platform differ.
+func (v LastGood) change(ctx context.Context, from, to schema.Edge, commit string) error {
+	op, err := put(goodTable, commitKey, commit, Any)
+	if err != nil {
+		return err
+	}
+	ops := []Op{op}
+	for _, s := range to.Services {
+		if old, is := from.Service(s.ID); is && old.Revision == s.Revision && s.Revision != "" {
+			continue
+		}
+		op, err := put(goodTable, serviceKey+string(s.ID), declaration[schema.Service]{s, s.Source}, Any)
+		if err != nil {
+			return err
+		}
+		ops = append(ops, op)
+	}
+	for _, s := range from.Services {
+		if _, still := to.Service(s.ID); !still {
+			ops = append(ops, Op{Table: goodTable, Key: serviceKey + string(s.ID), Version: Any})
+		}
+	}
 	return v.Store.Write(ctx, ops...)
 }
 

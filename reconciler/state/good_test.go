@@ -1,7 +1,9 @@
 package state_test
 
 import (
+	"maps"
 	"net/netip"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -34,7 +36,7 @@ func TestLastGoodIsReadAsItWasWritten(t *testing.T) {
 	first := schema.Edge{Platform: schema.Platform{Name: "acme"}, Services: []schema.Service{declared("a", "a.test"), declared("b", "b.test")}}
 	second := schema.Edge{Platform: schema.Platform{Name: "acme"}, Services: []schema.Service{declared("b", "b2.test"), declared("c", "c.test")}}
 	for _, edge := range []schema.Edge{first, second, {}} {
-		must(t, good.Replace(t.Context(), edge, "c0ffee"))
+		must(t, good.Replace(t.Context(), edge, "c0ffee", nil))
 		got, ok, err := good.Read(t.Context())
 		if err != nil || !ok {
 			t.Fatalf("read: %t %v", ok, err)
@@ -48,12 +50,43 @@ func TestLastGoodIsReadAsItWasWritten(t *testing.T) {
 func TestLastGoodWritesOnlyWhatDiffers(t *testing.T) {
 	store := open(t)
 	good := state.LastGood{Store: store}
-	must(t, good.Replace(t.Context(), schema.Edge{Services: []schema.Service{declared("a", "a.test"), declared("b", "b.test")}}, "c0ffee"))
-	must(t, good.Replace(t.Context(), schema.Edge{Services: []schema.Service{declared("a", "a.test"), declared("b", "b2.test")}}, "c0ffee"))
+	must(t, good.Replace(t.Context(), schema.Edge{Services: []schema.Service{declared("a", "a.test"), declared("b", "b.test")}}, "c0ffee", nil))
+	must(t, good.Replace(t.Context(), schema.Edge{Services: []schema.Service{declared("a", "a.test"), declared("b", "b2.test")}}, "c0ffee", nil))
 	for key, want := range map[string]int64{"platform": 1, "service/a": 1, "service/b": 2} {
 		item, err := store.Get(t.Context(), "good", key)
 		if err != nil || item.Version != want {
 			t.Errorf("%s is at version %d (%v), want %d", key, item.Version, err, want)
 		}
+	}
+}
+
+// Who knows what is stored has only what differs from it written, and what has gone deleted.
+func TestLastGoodByDifference(t *testing.T) {
+	store := open(t)
+	good := state.LastGood{Store: store}
+	of := func(revisions map[schema.ServiceID]string) schema.Edge {
+		edge := schema.Edge{Platform: schema.Platform{Name: "acme", Revision: "p"}}
+		for _, id := range slices.Sorted(maps.Keys(revisions)) {
+			s := declared(id, schema.Hostname(id)+".test")
+			s.Revision = revisions[id]
+			edge.Services = append(edge.Services, s)
+		}
+		return edge
+	}
+	first, next := of(map[schema.ServiceID]string{"a": "1", "b": "1", "c": "1"}), of(map[schema.ServiceID]string{"a": "1", "b": "2", "d": "1"})
+	must(t, good.Replace(t.Context(), first, "c0", nil))
+	must(t, good.Replace(t.Context(), next, "c1", &first))
+	got, ok, err := good.Read(t.Context())
+	if err != nil || !ok || len(got.Services) != 3 || got.Services[2].ID != "d" {
+		t.Errorf("read %+v, %t, %v", got, ok, err)
+	}
+	for key, want := range map[string]int64{"platform": 1, "service/a": 1, "service/b": 2, "service/d": 1} {
+		item, err := store.Get(t.Context(), "good", key)
+		if err != nil || item.Version != want {
+			t.Errorf("%s is at version %d (%v), want %d", key, item.Version, err, want)
+		}
+	}
+	if commit, err := good.Commit(t.Context()); err != nil || commit != "c1" {
+		t.Errorf("the commit is %s, %v", commit, err)
 	}
 }

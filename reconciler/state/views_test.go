@@ -1,6 +1,7 @@
 package state_test
 
 import (
+	"encoding/json"
 	"errors"
 	"testing"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/edgewright/edgewright/reconciler/state"
 	"github.com/edgewright/edgewright/reconciler/state/sqlite"
 	"github.com/edgewright/edgewright/render/resource"
+	"github.com/edgewright/edgewright/schema"
 )
 
 var (
@@ -131,16 +133,61 @@ func TestPlansCountWhatSurelyStandsThere(t *testing.T) {
 
 func TestReleaseIsPublishedByCompareAndSet(t *testing.T) {
 	releases := state.Releases{Store: open(t)}
-	version, err := releases.Put(t.Context(), release.Release{Fleet: "edge"}, 0)
+	version, err := releases.Put(t.Context(), release.Release{Fleet: "edge"}, release.Release{}, 0)
 	must(t, err)
-	if _, err := releases.Put(t.Context(), release.Release{Fleet: "edge"}, 0); !errors.Is(err, state.ErrConflict) {
+	if _, err := releases.Put(t.Context(), release.Release{Fleet: "edge"}, release.Release{}, 0); !errors.Is(err, state.ErrConflict) {
 		t.Fatalf("stale write: %v, want ErrConflict", err)
 	}
-	version, err = releases.Put(t.Context(), release.Release{Fleet: "edge", Spec: resource.Value(`{}`)}, version)
+	version, err = releases.Put(t.Context(), release.Release{Fleet: "edge", Spec: resource.Value(`{}`)}, release.Release{}, version)
 	must(t, err)
 	stored, err := releases.All(t.Context())
 	must(t, err)
 	if len(stored) != 1 || stored[0].Version != version || string(stored[0].Release.Spec) != `{}` {
 		t.Fatalf("stored %+v, want version %d", stored, version)
+	}
+}
+
+// A release is written by service: what does not differ is left alone, and what has gone goes. One that an older program wrote as a whole
+// is read as it is, and written by service from then on.
+func TestReleaseIsWrittenByService(t *testing.T) {
+	store := open(t)
+	releases := state.Releases{Store: store}
+	entry := func(content string) release.Entry { return release.Entry{Content: content, Spec: resource.Value(`{}`)} }
+	old, err := json.Marshal(release.Release{Fleet: "edge", Services: map[schema.ServiceID]release.Entry{"a": entry("1"), "b": entry("1")}})
+	must(t, err)
+	must(t, store.Write(t.Context(), state.Op{Table: "release", Key: "edge", Value: old, Version: state.Absent}))
+	read := func() state.Stored {
+		t.Helper()
+		all, err := releases.All(t.Context())
+		must(t, err)
+		if len(all) != 1 {
+			t.Fatalf("there are %d releases", len(all))
+		}
+		return all[0]
+	}
+	was := read()
+	if len(was.Release.Services) != 2 || len(was.Rows.Services) != 0 {
+		t.Fatalf("read %+v", was)
+	}
+	next := was.Release
+	next.Services = map[schema.ServiceID]release.Entry{"a": entry("1"), "c": entry("2")}
+	_, err = releases.Put(t.Context(), next, was.Rows, was.Version)
+	must(t, err)
+	now := read()
+	if diff := cmp.Diff(next.Services, now.Release.Services); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	again := now.Release
+	again.Services = map[schema.ServiceID]release.Entry{"a": entry("1"), "d": entry("3")}
+	_, err = releases.Put(t.Context(), again, now.Rows, now.Version)
+	must(t, err)
+	if diff := cmp.Diff(again.Services, read().Release.Services); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	for key, want := range map[string]int64{"edge/a": 1, "edge/d": 1} {
+		item, err := store.Get(t.Context(), "release-service", key)
+		if err != nil || item.Version != want {
+			t.Errorf("%s is at version %d (%v), want %d", key, item.Version, err, want)
+		}
 	}
 }
