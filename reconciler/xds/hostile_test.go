@@ -136,7 +136,7 @@ func testHostile(t *testing.T, speaks form) {
 			s, conn := newServerFor(t, speaks)
 			change := func(round int) []Service {
 				var out []Service
-				for n := range 200 {
+				for n := range 100 {
 					out = append(out, declared(t, fmt.Sprintf("s%d", n), uint16(1+round*n%7), hostname(fmt.Sprintf("h%d.test", n))))
 				}
 				return out
@@ -156,7 +156,7 @@ func testHostile(t *testing.T, speaks form) {
 			go func() { did <- harm(t, conn, stop) }()
 			time.Sleep(50 * time.Millisecond)
 			before, slowest := heap(), time.Duration(0)
-			for round := 1; round <= 20; round++ {
+			for round := 1; round <= 12; round++ {
 				began := time.Now()
 				s.Publish(release(change(round)...))
 				eventually(t, "the change is there", good)

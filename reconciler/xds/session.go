@@ -153,7 +153,7 @@ func (k *session) follow(l *link, first message, again <-chan time.Time, may fun
 			to, from = k.requests, nil
 		case own = <-ended:
 			ended = nil
-			k.end(status.Error(codes.Unavailable, "another stream of the same proxy has ended"))
+			k.end(status.Error(codes.Unavailable, "a stream of this proxy has ended"))
 		case <-again:
 			if err := may(); err != nil {
 				own, again = err, nil
