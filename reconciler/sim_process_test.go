@@ -129,10 +129,11 @@ func (s *sim) lead(p *process) {
 // tell gives the loop a message, as its select would.
 func (s *sim) tell(p *process, m any) {
 	s.alive(p, func() error {
+		began := p.now()
 		if m != nil {
 			p.take(p.ctx, m)
 		}
-		if o, is := m.(observed); is {
+		if o, is := m.(observed); is && p.now().Equal(began) { // else it slept over it
 			s.comeApart(p, o)
 		}
 		err := p.pass(p.ctx)
