@@ -93,6 +93,11 @@ func (s *sim) checkApart(p *process) {
 	if s.leader != p || len(s.faults) > 0 {
 		return
 	}
+	for at := range s.expected() {
+		if _, theirs := s.foreign[at]; theirs { // it will clash, and come once it was taken away
+			return
+		}
+	}
 	s.count("one account fails, the other goes on")
 	s.denied = true
 	for n := 0; n < 10 && p.zones[resource.ZoneScope(secondZone)].err == nil; n++ {

@@ -60,7 +60,11 @@ func (s *sim) judgeIntent(p *process, op state.Op) {
 			}
 		}
 		zone, _ := step.Key.Scope.Zone()
-		about := []subject{{service: step.Service, zone: zone}, {service: owned.Service, zone: zone}}
+		about := []subject{{zone: zone}}
+		for _, id := range []schema.ServiceID{step.Service, owned.Service} {
+			_, declared := c.decl.services[id]
+			about = append(about, subject{service: id, gone: !declared || len(c.decl.broken) > 0})
+		}
 		for fleet, address := range addressOf {
 			if leadsTo(step.Before, address) || leadsTo(step.After, address) {
 				about = append(about, subject{fleet: fleet})
@@ -117,10 +121,11 @@ type subject struct {
 	service schema.ServiceID
 	fleet   schema.FleetID
 	zone    schema.Hostname
+	gone    bool // the service is declared no more: what was its may be known of no team
 }
 
 func (a subject) team() schema.TeamID {
-	if a.service == "" {
+	if a.service == "" || a.gone {
 		return ""
 	}
 	return theTeam
