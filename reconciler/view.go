@@ -165,11 +165,15 @@ func (l *loop) show(now time.Time) {
 }
 
 func (l *loop) showForeign() []ForeignView {
-	var out []ForeignView
-	for _, key := range l.knownKeys() {
-		if !l.adoptable(key) {
-			continue
+	var keys []resource.Key
+	for key := range l.desired {
+		if !key.Kind.OfProxies() && l.adoptable(key) {
+			keys = append(keys, key)
 		}
+	}
+	slices.SortFunc(keys, resource.Key.Compare)
+	var out []ForeignView
+	for _, key := range keys {
 		want, have := l.desired[key], l.zones[key.Scope].snapshot.Resources[key]
 		out = append(out, ForeignView{Key: key, Service: want.Service, Fields: plan.Fields(have, want.Spec), Asked: l.decisions[key].By})
 	}

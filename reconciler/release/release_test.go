@@ -148,7 +148,7 @@ func TestGrow(t *testing.T) {
 	if again := r.Grow(now); r.Layout != first || r.Old.Buckets != 0 || again.Layout != first {
 		t.Errorf("%+v", r.Layout)
 	}
-	r.Services = fill(700)
+	r.Services = fill(350)
 	if r = r.Grow(now); r.Layout != second || r.Old != first {
 		t.Errorf("%+v beside %+v", r.Layout, r.Old)
 	}
@@ -163,7 +163,7 @@ func TestGrow(t *testing.T) {
 	if !gone || r.Old.Buckets != 0 {
 		t.Errorf("the one before stays: %+v", r.Old)
 	}
-	if r = r.Grow(now); r.Layout.Generation != 3 || r.Layout.Buckets != 128 {
+	if r = r.Grow(now); r.Layout.Generation != 3 || r.Layout.Buckets != 256 {
 		t.Errorf("%+v", r.Layout)
 	}
 	r.Services = fill(1)

@@ -27,9 +27,10 @@ const (
 //go:embed scope.lua
 var scopeLua string
 
-// Buckets is how many buckets a fleet needs: at most about 20 services and 2,000 host names in each.
+// Buckets is how many buckets a fleet needs: at most about 10 services and 2,000 host names in each, so that a change of one service is
+// some kilobytes.
 func Buckets(services, domains int) int {
-	n := max(services/20, domains/2000, minBuckets)
+	n := max(services/10, domains/2000, minBuckets)
 	return min(1<<bits.Len(uint(n-1)), maxBuckets)
 }
 
