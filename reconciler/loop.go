@@ -12,6 +12,7 @@ import (
 	"github.com/edgewright/edgewright/reconciler/plan"
 	"github.com/edgewright/edgewright/reconciler/release"
 	"github.com/edgewright/edgewright/reconciler/state"
+	"github.com/edgewright/edgewright/reconciler/xds"
 	"github.com/edgewright/edgewright/render/envoy"
 	"github.com/edgewright/edgewright/render/resource"
 	"github.com/edgewright/edgewright/schema"
@@ -121,6 +122,8 @@ func (f flight) meets(other flight) bool {
 type fleet struct {
 	release  release.Release
 	stored   release.Release // as of the last write
+	handed   release.Release // as proxies were handed it last,
+	out      xds.Release     // and as they got it then
 	version  int64           // of the stored item
 	snapshot plan.Snapshot   // of the release
 }

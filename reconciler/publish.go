@@ -3,6 +3,7 @@ package reconciler
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -68,15 +69,40 @@ func (l *loop) replaceRelease(ctx context.Context, f *fleet, next release.Releas
 	return l.serve(ctx, f)
 }
 
-// serve hands a fleet's release to the proxies. Cohorts that have refused content of it are held at the last good one.
+// serve hands a fleet's release to the proxies. Only what differs from the one that they were handed before is made anew.
 func (l *loop) serve(ctx context.Context, f *fleet) error {
-	out := xds.Release{Fleet: f.ports(), Layout: f.release.Layout, Old: f.release.Old, Services: map[schema.ServiceID]xds.Service{}, Held: map[xds.Cohort]map[schema.ServiceID]xds.Service{}}
-	for id, e := range f.release.Services {
+	changed := f.release.Differing(f.handed)
+	next, err := l.handOut(ctx, f, changed)
+	if err != nil {
+		return err
+	}
+	if len(f.out.Services) > 0 && len(f.out.Held)+len(next.Held) == 0 {
+		next.Changed = changed
+	}
+	l.Proxies.Publish(next)
+	f.handed, f.out = f.release, next
+	return nil
+}
+
+// handOut is the release as proxies get it. Cohorts that have refused content of it are held at the last good one.
+func (l *loop) handOut(ctx context.Context, f *fleet, changed []schema.ServiceID) (xds.Release, error) {
+	out := xds.Release{Fleet: f.ports(), Layout: f.release.Layout, Old: f.release.Old, Services: maps.Clone(f.out.Services), Held: map[xds.Cohort]map[schema.ServiceID]xds.Service{}}
+	if out.Services == nil {
+		out.Services = map[schema.ServiceID]xds.Service{}
+	}
+	for _, id := range changed {
+		e, there := f.release.Services[id]
+		if !there {
+			delete(out.Services, id)
+			continue
+		}
 		s, err := l.content(ctx, id, e, e.Content, e.Version())
 		if err != nil {
-			return err
+			return out, err
 		}
 		out.Services[id] = s
+	}
+	for id, e := range f.release.Services {
 		refused := e.RefusedNow()
 		if len(refused) == 0 {
 			continue
@@ -84,7 +110,7 @@ func (l *loop) serve(ctx context.Context, f *fleet) error {
 		content, version := e.Held()
 		held, err := l.content(ctx, id, e, content, version)
 		if err != nil {
-			return err
+			return out, err
 		}
 		for _, r := range refused {
 			if out.Held[xds.Cohort(r.Cohort)] == nil {
@@ -93,8 +119,7 @@ func (l *loop) serve(ctx context.Context, f *fleet) error {
 			out.Held[xds.Cohort(r.Cohort)][id] = held
 		}
 	}
-	l.Proxies.Publish(out)
-	return nil
+	return out, nil
 }
 
 // content is an entry as proxies get it with some content, or with none.

@@ -219,6 +219,23 @@ func (r Release) dropTaken() Release {
 	return r
 }
 
+// Differing are the services in which two releases are not alike, in order.
+func (r Release) Differing(other Release) []schema.ServiceID {
+	out := []schema.ServiceID{}
+	for id, e := range r.Services {
+		if old, is := other.Services[id]; !is || !old.Same(e) {
+			out = append(out, id)
+		}
+	}
+	for id := range other.Services {
+		if _, still := r.Services[id]; !still {
+			out = append(out, id)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
 // Expire ends the lingering of names for which keep is false, and tells whether anything changed.
 func (r Release) Expire(keep func(schema.ServiceID, schema.Place) bool) (Release, bool) {
 	next := r

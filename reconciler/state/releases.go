@@ -1,7 +1,6 @@
 package state
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -38,22 +37,15 @@ func (v Releases) Put(ctx context.Context, r, stored release.Release, version in
 		return 0, err
 	}
 	ops := []Op{op}
-	for id, e := range r.Services {
-		if old, is := stored.Services[id]; is && old.Same(e) {
-			continue
-		}
-		op, err := put(entryTable, entryKey(r.Fleet, id), e, Any)
-		if err != nil {
-			return 0, err
+	for _, id := range r.Differing(stored) {
+		op := Op{Table: entryTable, Key: entryKey(r.Fleet, id), Version: Any}
+		if e, there := r.Services[id]; there {
+			if op, err = put(entryTable, op.Key, e, Any); err != nil {
+				return 0, err
+			}
 		}
 		ops = append(ops, op)
 	}
-	for id := range stored.Services {
-		if _, still := r.Services[id]; !still {
-			ops = append(ops, Op{Table: entryTable, Key: entryKey(r.Fleet, id), Version: Any})
-		}
-	}
-	slices.SortFunc(ops[1:], func(a, b Op) int { return cmp.Compare(a.Key, b.Key) })
 	if err := v.Store.Write(ctx, append(ops, more...)...); err != nil {
 		return 0, err
 	}

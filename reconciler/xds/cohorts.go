@@ -95,7 +95,9 @@ func (s *Server) find(n node) (*fleet, []schema.FleetID) {
 			f.alike, f.retired = other, other.retired.clone() // what it has encoded need not be encoded again
 		}
 	}
-	f.publish(c.release.served(cohort))
+	whole := c.release.served(cohort)
+	whole.Changed = nil // it may be new
+	f.publish(whole)
 	f.alike = nil
 	s.put(c, f, nobody)
 	return f, names

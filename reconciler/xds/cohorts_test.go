@@ -102,3 +102,33 @@ func only(s *Server) *fleet {
 	}
 	return nil
 }
+
+// TestChangedIsTakenAtItsWord: of a release that names what differs only that is looked at, in every cohort; what is named and alike, or gone,
+// is found out.
+func TestChangedIsTakenAtItsWord(t *testing.T) {
+	s, _ := newServerFor(t, delta)
+	a, b, c := declared(t, "a", 1, "a.test"), declared(t, "b", 1, "b.test"), declared(t, "c", 1, "c.test")
+	s.Publish(release(a, b, c))
+	for _, version := range []string{"1.39.0", "1.40.0"} {
+		s.find(node{fleet: "edge", envoy: version})
+	}
+	next := release(declared(t, "a", 2, "a.test"), b)
+	next.Changed = []schema.ServiceID{"a", "b", "c"}
+	before := s.fleets["edge"].of["1.40.0"].published["b"]
+	s.Publish(next)
+	for version, f := range s.fleets["edge"].of {
+		if len(f.published) != 2 || f.published["a"].Version != next.Services["a"].Version || f.published["b"] != before || f.published["c"] != nil {
+			t.Errorf("%s is published %v", version, f.published)
+		}
+	}
+	unsaid := release(declared(t, "a", 3, "a.test"), b)
+	unsaid.Changed = []schema.ServiceID{}
+	s.Publish(unsaid)
+	if f := s.fleets["edge"].of["1.39.0"]; f.published["a"].Version != next.Services["a"].Version {
+		t.Error("what is not named was looked at")
+	}
+	s.find(node{fleet: "edge", envoy: "1.41.0"}) // one that is new gets all
+	if f := s.fleets["edge"].of["1.41.0"]; len(f.published) != 2 || f.published["a"].Version != unsaid.Services["a"].Version {
+		t.Errorf("the new one is published %v", f.published)
+	}
+}

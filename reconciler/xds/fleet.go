@@ -103,23 +103,11 @@ func (f *fleet) publish(r Release) {
 
 // changed are the services that are not published as they are in a release; nil for one that is not in it.
 func (f *fleet) changed(r Release, all bool) map[schema.ServiceID]*version {
-	now, known := f.now(), 0
 	changed := map[schema.ServiceID]*version{}
-	for id, s := range r.Services {
-		old := f.published[id]
-		if old != nil {
-			known++
-		}
-		if all || old == nil || old.Version != s.Version {
-			changed[id] = f.alike.version(s, r.packing(), now)
-		}
-	}
-	if known < len(f.published) { // something has gone
-		for id := range f.published {
-			if _, ok := r.Services[id]; !ok {
-				changed[id] = nil
-			}
-		}
+	if r.Changed != nil && !all {
+		f.compareSome(r, changed)
+	} else {
+		f.compareAll(r, all, changed)
 	}
 	for _, v := range changed {
 		if v != nil && f.alike == nil {
@@ -127,6 +115,39 @@ func (f *fleet) changed(r Release, all bool) map[schema.ServiceID]*version {
 		}
 	}
 	return changed
+}
+
+func (f *fleet) compareSome(r Release, into map[schema.ServiceID]*version) {
+	for _, id := range r.Changed {
+		s, there := r.Services[id]
+		switch old := f.published[id]; {
+		case there && (old == nil || old.Version != s.Version):
+			into[id] = f.alike.version(s, r.packing(), f.now())
+		case !there && old != nil:
+			into[id] = nil
+		}
+	}
+}
+
+func (f *fleet) compareAll(r Release, all bool, into map[schema.ServiceID]*version) {
+	now, known := f.now(), 0
+	for id, s := range r.Services {
+		old := f.published[id]
+		if old != nil {
+			known++
+		}
+		if all || old == nil || old.Version != s.Version {
+			into[id] = f.alike.version(s, r.packing(), now)
+		}
+	}
+	if known == len(f.published) {
+		return // nothing has gone
+	}
+	for id := range f.published {
+		if _, ok := r.Services[id]; !ok {
+			into[id] = nil
+		}
+	}
 }
 
 // version is a service encoded; this cohort may have done so already.

@@ -26,6 +26,9 @@ type Release struct {
 	Old      envoy.Layout // of those that they led to before, and that are kept beside them; of no buckets: none
 	Services map[schema.ServiceID]Service
 	Held     map[Cohort]map[schema.ServiceID]Service // what a cohort gets instead, as it has refused what the others get
+
+	// Changed names the services in which it may differ from the release of the fleet that was published before it. Nil: they are compared.
+	Changed []schema.ServiceID
 }
 
 func (r Release) packing() packing { return packing{r.Layout, r.Old} }
