@@ -40,7 +40,8 @@ test: tools debian ## run every test
 	@echo "==> go vet"
 	@go vet ./...
 	@echo "==> go test"
-	@go test -timeout $(TIMEOUT) $(PKG)
+	@EDGEWRIGHT_SIM_REPORT=$(CURDIR)/.tools/simulation.txt go test -timeout $(TIMEOUT) $(PKG)
+	@if [ -f .tools/simulation.txt ]; then echo "==> what the simulation met, how often"; cat .tools/simulation.txt; fi
 
 check: ## formatting, vet and go.mod
 	@files=$$(gofmt -l cmd reconciler render schema fixtures); \

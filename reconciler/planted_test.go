@@ -111,7 +111,7 @@ func TestPlantedFaults(t *testing.T) {
 func play(t *testing.T, binary, fault string, from, seeds int) ([]byte, error) {
 	cmd := exec.CommandContext(t.Context(), binary, "-test.run", "^TestSimulation$", "-sim.stop", "1", "-sim.keep=false",
 		"-sim.from", strconv.Itoa(from), "-sim.seeds", strconv.Itoa(seeds))
-	cmd.Env = append(os.Environ(), "EDGEWRIGHT_PLANTED="+fault)
+	cmd.Env = append(os.Environ(), "EDGEWRIGHT_PLANTED="+fault, "EDGEWRIGHT_SIM_REPORT=")
 	return cmd.CombinedOutput()
 }
 

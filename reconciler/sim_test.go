@@ -52,12 +52,24 @@ func TestSimulation(t *testing.T) {
 	}
 	defer debug.SetGCPercent(debug.SetGCPercent(800)) // a third of the time would go to it
 	met := playSeeds(t)
-	for _, kind := range sortedKeys(met) {
-		t.Logf("%7d  %s", met[kind], kind)
-	}
+	reportMet(t, met)
 	for _, kind := range kinds() {
 		if met[kind] == 0 && *simSeeds >= enough {
 			t.Errorf("it never came to: %s", kind)
+		}
+	}
+}
+
+// reportMet tells how often each kind was met, also in a file where one is named: go test keeps to itself what a test says that passes.
+func reportMet(t *testing.T, met map[string]int) {
+	var report strings.Builder
+	for _, kind := range sortedKeys(met) {
+		t.Logf("%7d  %s", met[kind], kind)
+		fmt.Fprintf(&report, "%7d  %s\n", met[kind], kind)
+	}
+	if file := os.Getenv("EDGEWRIGHT_SIM_REPORT"); file != "" {
+		if err := os.WriteFile(file, []byte(report.String()), 0o600); err != nil {
+			t.Error(err)
 		}
 	}
 }
