@@ -44,11 +44,28 @@ func (l *loop) publish(ctx context.Context, now time.Time) error {
 func (l *loop) fleet(id schema.FleetID) *fleet {
 	f := l.releases[id]
 	if f == nil {
-		f = &fleet{release: release.Release{Fleet: id}}
+		f = &fleet{release: release.Release{Fleet: id, Layout: l.firstLayout(id)}}
 		f.snapshot = f.release.Snapshot(l.Now())
 		l.releases[id] = f
 	}
 	return f
+}
+
+// firstLayout is chosen by what is declared for a fleet: its services come a moment later, and need not outgrow anything.
+func (l *loop) firstLayout(id schema.FleetID) envoy.Layout {
+	services, domains := 0, 0
+	for _, s := range l.edge.Services {
+		if s.Fleet == id {
+			services++
+			domains += len(s.Hosts)
+		}
+	}
+	for held := range l.held { // some of them come too
+		if _, counted := l.edge.Service(held); !counted {
+			services++
+		}
+	}
+	return envoy.Layout{Generation: 1, Buckets: envoy.Buckets(services, domains)}
 }
 
 // replaceRelease stores a fleet's new release, by compare-and-set, and publishes it.
