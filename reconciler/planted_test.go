@@ -62,7 +62,7 @@ var planted = []struct {
 	{18, "nobody looks for room", "aws/route53/refuse.go", "if room--; room < 0 {", "if room--; room < 0 && !PLANTED {"},
 	{29, "deletions make room that cannot go yet", "judge.go", "	l.keepWithinQuota(steps)\n", "	if !PLANTED {\n		l.keepWithinQuota(steps)\n	}\n"},
 	{2, "a zone is asked for in another account", "aws/route53/accounts.go", "id := p.declared[zone].Account", "id := pick(PLANTED, \"\", p.declared[zone].Account)"},
-	{5, "one account that fails stops the other", "apply.go", "if z == nil || z.snapshot == nil || l.calling(scope) {", "if z == nil || z.snapshot == nil || l.calling(scope) || PLANTED && slices.ContainsFunc(sortedKeys(l.zones), func(o resource.Scope) bool { return l.zones[o].err != nil }) {"},
+	{5, "one account that fails stops the other", "apply.go", "if z == nil || z.snapshot == nil || l.calling(scope) ||", "if z == nil || z.snapshot == nil || l.calling(scope) || PLANTED && slices.ContainsFunc(sortedKeys(l.zones), func(o resource.Scope) bool { return l.zones[o].err != nil }) ||"},
 	{1, "zones are listed in one burst for ever", "observe.go", "return period - period/10*", "return period - pick(PLANTED, 0, period)/10*"},
 }
 

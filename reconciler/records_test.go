@@ -70,6 +70,12 @@ func TestPlatformRecords(t *testing.T) {
 	} {
 		number++
 		b.land(number, b.declaring(c.declared))
+		if c.declared == "" { // a delegation is protected
+			b.until("it waits for its count", func() bool { return b.View().Deletes == 1 })
+			if _, err := b.Apply(t.Context(), reconciler.Apply{Digest: b.View().Pending, ConfirmDeletes: 1, Identity: "ann"}); err != nil {
+				t.Fatal(err)
+			}
+		}
 		b.converged()
 		if diff := cmp.Diff(c.want, b.at("api.acme.example")); diff != "" {
 			t.Fatalf("declared %s (-want +got):\n%s", c.declared, diff)

@@ -129,7 +129,7 @@ func (c *child) breachOf(err error) error {
 	b := &breach{code: CodeCrash, detail: fmt.Sprintf("%v, %v, at most %s%s", err, c.command.ProcessState, size(c.mostMemory()), c.lastWords())}
 	words := c.stderr.String()
 	switch {
-	case strings.Contains(words, "out of memory"), strings.Contains(words, "cannot allocate memory"), strings.Contains(words, "stack exceeds"), strings.Contains(words, "failed to create new OS thread"):
+	case strings.Contains(words, "out of memory"), strings.Contains(words, "cannot allocate memory"), strings.Contains(words, "stack exceeds"), strings.Contains(words, "failed to create new OS thread"), strings.Contains(words, "pthread_create failed"):
 		b.code = CodeMemory
 	case c.command.ProcessState.ExitCode() == exitCPU, c.outOfCPU():
 		b.code = CodeTime
