@@ -14,6 +14,7 @@ import (
 func (l *loop) judge(now time.Time) {
 	l.status, l.unseenSteps = make(map[resource.Key]Status, len(l.steps)), nil
 	steps := l.sortedSteps()
+	l.coming = comingOf(steps)
 	vetoed := l.guard(steps)
 	refused := l.refusals(steps)
 	for _, s := range steps {

@@ -59,6 +59,7 @@ type loop struct {
 	unknown map[resource.Key]bool
 	status  map[resource.Key]Status // of each step, as of the last pass
 	vetoes  []plan.Veto
+	coming  map[place][]plan.Step // that make what may take another's place
 
 	// Who agreed to it, what went wrong, what is under way.
 	approvals map[string]state.Approval // by step ID

@@ -58,6 +58,11 @@ func (l *loop) stillExposed(s plan.Step) string {
 
 // notReplaced names a desired record of the same host that is not there yet.
 func (l *loop) notReplaced(s plan.Step) string {
+	for _, other := range l.coming[placeOf(s.Key)] {
+		if kindOfRecord(other.Key) != kindOfRecord(s.Key) && !plan.Rivals(s, other) {
+			return other.Key.Name + " takes its place, and is not there yet"
+		}
+	}
 	for _, host := range s.Hosts() {
 		for _, scope := range sortedKeys(l.zones) {
 			for _, kind := range plan.AddressTypes {
@@ -72,6 +77,26 @@ func (l *loop) notReplaced(s plan.Step) string {
 		}
 	}
 	return ""
+}
+
+// comingOf are the steps that make an address or a name to look up, by where they make it.
+func comingOf(steps []plan.Step) map[place][]plan.Step {
+	coming := map[place][]plan.Step{}
+	for _, s := range steps {
+		if kind := kindOfRecord(s.Key); s.Verb == plan.Create && (kind == "CNAME" || slices.Contains(plan.AddressTypes, kind)) {
+			coming[placeOf(s.Key)] = append(coming[placeOf(s.Key)], s)
+		}
+	}
+	return coming
+}
+
+// kindOfRecord is the type of a record; empty: it is none.
+func kindOfRecord(key resource.Key) string {
+	if key.Kind != resource.DNSRecord {
+		return ""
+	}
+	kind, _, _ := strings.Cut(key.Name, " ")
+	return kind
 }
 
 // stillNamed names a record, also of others, that names a health check: AWS would delete it all the same, and then treat the record in a
