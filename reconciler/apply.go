@@ -52,7 +52,7 @@ func (l *loop) start(ctx context.Context, batch plan.Batch, now time.Time) error
 		return fmt.Errorf("journal intent: %w", err)
 	}
 	l.flights[intent.ID] = flight{intent: intent, started: now}
-	l.zones[batch.Scope].gather = time.Time{}
+	l.zones[batch.Scope].gather = gathering{}
 	l.stale = true
 	for _, s := range batch.Steps {
 		l.status[s.Key] = Status{State: Applying}

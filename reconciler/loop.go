@@ -109,7 +109,7 @@ type zone struct {
 	since     time.Time // of err
 	failed    int       // listings in a row
 	limit     int       // steps a call may hold, halved when AWS refuses one; 0: any
-	gather    time.Time // since when steps that are ready wait for others
+	gather    gathering // steps that are ready and wait for others
 }
 
 // meets tells whether two flights are about the same keys.
