@@ -79,7 +79,7 @@ func (p *Provider) observeHealthChecks(ctx context.Context, scope resource.Scope
 	if err != nil {
 		return plan.Snapshot{}, fmt.Errorf("list health checks%s: %w", c, err)
 	}
-	p.noteListed(scope)
+	p.noteListed(scope, len(all))
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	known := p.healthChecksOf(account)

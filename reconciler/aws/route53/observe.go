@@ -35,7 +35,10 @@ func (p *Provider) Observe(ctx context.Context, scope resource.Scope) (plan.Snap
 		return plan.Snapshot{}, err
 	}
 	taken := p.now()
-	sets, err := h.list(ctx)
+	p.mu.Lock()
+	expected := p.listed[scope]
+	p.mu.Unlock()
+	sets, err := h.list(ctx, expected)
 	if err != nil {
 		if gone(err) {
 			p.forget(zone)
@@ -46,7 +49,7 @@ func (p *Provider) Observe(ctx context.Context, scope resource.Scope) (plan.Snap
 	if err != nil {
 		return plan.Snapshot{}, err
 	}
-	p.noteListed(scope)
+	p.noteListed(scope, len(sets))
 	s := plan.Snapshot{Scope: scope, Taken: taken, Resources: resources(scope, h.id, check, sets)}
 	p.mu.Lock()
 	mark := p.mark
@@ -62,10 +65,11 @@ func (p *Provider) now() time.Time {
 	return time.Now()
 }
 
-// list follows the pages to the end. A list that does not move on is an error: what is missing would look deleted.
-func (h hosted) list(ctx context.Context) ([]types.ResourceRecordSet, error) {
+// list follows the pages to the end. A list that does not move on is an error: what is missing would look deleted. How many records are
+// expected saves making room again and again.
+func (h hosted) list(ctx context.Context, expected int) ([]types.ResourceRecordSet, error) {
 	in := &sdk.ListResourceRecordSetsInput{HostedZoneId: aws.String(h.id), MaxItems: aws.Int32(pageSize)}
-	var all []types.ResourceRecordSet
+	all := make([]types.ResourceRecordSet, 0, expected+pageSize)
 	visited := map[string]bool{}
 	for {
 		out, err := h.page(ctx, in)

@@ -37,7 +37,7 @@ type Provider struct {
 	declared map[schema.Hostname]schema.Zone
 	clients  map[schema.AccountID]client
 	found    map[schema.Hostname]hosted
-	listed   map[resource.Scope]bool // since the start
+	listed   map[resource.Scope]int // since the start, and how many it held then
 	checks   map[schema.AccountID]*healthChecks
 	quotas   schema.Quotas
 }
@@ -50,7 +50,7 @@ type hosted struct {
 
 // New makes a provider for the account and endpoint of a configuration. Declare says which zones and whose mark.
 func New(cfg aws.Config) *Provider {
-	p := &Provider{cfg: cfg, calls: &calls{n: map[string]int{}}, found: map[schema.Hostname]hosted{}, listed: map[resource.Scope]bool{},
+	p := &Provider{cfg: cfg, calls: &calls{n: map[string]int{}}, found: map[schema.Hostname]hosted{}, listed: map[resource.Scope]int{},
 		checks: map[schema.AccountID]*healthChecks{}}
 	p.clients = map[schema.AccountID]client{"": {api: p.connect(cfg, "")}}
 	return p

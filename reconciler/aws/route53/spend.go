@@ -35,16 +35,16 @@ func (p *Provider) listing(ctx context.Context, scope resource.Scope) context.Co
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	job := budget.Job{Class: budget.People, Begun: p.now()}
-	if p.listed[scope] {
+	if _, is := p.listed[scope]; is {
 		job.Class = budget.Background
 	}
 	return context.WithValue(ctx, jobKey{}, job)
 }
 
-func (p *Provider) noteListed(scope resource.Scope) {
+func (p *Provider) noteListed(scope resource.Scope, n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.listed[scope] = true
+	p.listed[scope] = n
 }
 
 // spending makes every attempt of a call wait for the budget, before it is signed. What it waits does not count as time of the call.
