@@ -168,8 +168,14 @@ func (l *loop) seenOf(f flight) []plan.Step {
 }
 
 // explained tells whether what a step was to make is there because of another call, as far as the inventory knows. So it is no sign that
-// this one was taken: it may still be on its way, and do the same again once somebody has undone it.
+// this one was taken: it may still be on its way, and do the same again once somebody has undone it. Nor is it where AWS has said of another
+// call, which has not spread yet, that it was taken.
 func (l *loop) explained(f flight, s plan.Step) bool {
+	for id, other := range l.flights {
+		if id != f.intent.ID && other.intent.Token != "" && slices.ContainsFunc(other.intent.Steps, func(o plan.Step) bool { return o.Key == s.Key && bytes.Equal(o.After, s.After) }) {
+			return true
+		}
+	}
 	return (f.passed || f.inherited) && bytes.Equal(l.owned[s.Key].Spec, s.After)
 }
 
