@@ -93,9 +93,9 @@ func TestPreviewWaitsForItsVerdict(t *testing.T) {
 	}
 }
 
-// What was agreed to stays agreed to while somebody looks: a pull that was merged while another Envoy was installed has shown its deletion.
-func TestApprovalsOutlastTheLook(t *testing.T) {
-	j := &judge{}
+// stoppedWithDeletionShown is a bench that has shown, on pull 3, that the pull changes service two and lets one of its names go, and was stopped then.
+func stoppedWithDeletionShown(t *testing.T, j *judge) *bench {
+	t.Helper()
 	b := newJudgedBench(t, j)
 	b.repository.commit(with(b.withTwo("one", "two"), twoFile, answers("two", `two.trello.acme.example", "three.trello.acme.example`, "two")))
 	b.converged()
@@ -103,6 +103,13 @@ func TestApprovalsOutlastTheLook(t *testing.T) {
 	b.until("plan on pull 3", func() bool { r, ok := b.forge.review(3); return ok && len(r.Steps) > 0 })
 	time.Sleep(100 * time.Millisecond) // it is noted as posted
 	b.stop()
+	return b
+}
+
+// What was agreed to stays agreed to while somebody looks: a pull that was merged while another Envoy was installed has shown its deletion.
+func TestApprovalsOutlastTheLook(t *testing.T) {
+	j := &judge{}
+	b := stoppedWithDeletionShown(t, j)
 	j.name = " of another version"
 	j.close()
 	b.merge(3)
@@ -132,13 +139,7 @@ func TestApprovalsOutlastTheLook(t *testing.T) {
 // What was agreed to is forgotten when Envoy does not take it: the same step for another reason needs another word.
 func TestApprovalOfWhatIsRefusedIsForgotten(t *testing.T) {
 	j := &judge{}
-	b := newJudgedBench(t, j)
-	b.repository.commit(with(b.withTwo("one", "two"), twoFile, answers("two", `two.trello.acme.example", "three.trello.acme.example`, "two")))
-	b.converged()
-	b.propose(3, b.withTwo("one", "changed")) // and lets a name go
-	b.until("plan on pull 3", func() bool { r, ok := b.forge.review(3); return ok && len(r.Steps) > 0 })
-	time.Sleep(100 * time.Millisecond) // it is noted as posted
-	b.stop()
+	b := stoppedWithDeletionShown(t, j)
 	j.name, j.refuses = " of another version", "changed"
 	j.close()
 	b.merge(3)
