@@ -70,7 +70,7 @@ func (l *loop) judgeStep(s plan.Step, now time.Time, vetoed map[string]plan.Veto
 // guard asks the guards about the steps that nobody confirmed by count.
 func (l *loop) guard(steps []plan.Step) map[string]plan.Veto {
 	open := slices.DeleteFunc(slices.Clone(steps), func(s plan.Step) bool { return l.approvals[s.ID()].Confirmed })
-	l.vetoes = plan.Guard(open, l.known(l.edge), l.Limits)
+	l.vetoes = plan.Guard(open, l.known(l.edge))
 	vetoed := map[string]plan.Veto{}
 	for _, v := range l.vetoes {
 		for _, id := range v.Steps {

@@ -188,7 +188,7 @@ func (l *loop) planPull(p *pull) bool {
 		p.clashes = append(p.clashes, c)
 	}
 	slices.SortFunc(p.clashes, func(a, b plan.Clash) int { return a.Key.Compare(b.Key) })
-	p.vetoes = append(plan.Guard(steps, l.known(decided.edge), l.Limits), l.freezeVetoes(steps, decided.edge, l.Now())...)
+	p.vetoes = append(plan.Guard(steps, l.known(decided.edge)), l.freezeVetoes(steps, decided.edge, l.Now())...)
 	next := state.Plan{Digest: plan.Digest(p.tree, steps), Pull: p.pull.Number, Head: p.pull.Head, Tree: p.tree, Steps: steps, Problems: p.problems, Clashes: p.clashes, At: l.Now()}
 	if next.Digest == p.plan.Digest && next.Head == p.plan.Head && reflect.DeepEqual(next.Problems, p.plan.Problems) && reflect.DeepEqual(next.Clashes, p.plan.Clashes) {
 		return false

@@ -118,7 +118,6 @@ type Config struct {
 	Forge      Forge     // nil: nobody is told
 	Books      Books
 	Metrics    *Metrics
-	Limits     plan.Limits
 	Every      Every
 	Margin     time.Duration // that a name lingers beyond its TTL (1s)
 	StatusURL  string        // of the status page, for links in reviews

@@ -2,6 +2,7 @@ package schema
 
 import (
 	"cmp"
+	"fmt"
 	"net/netip"
 	"reflect"
 	"slices"
@@ -19,6 +20,7 @@ type Platform struct {
 	Records      []Record         `json:"records,omitempty"`      // sorted by name and type
 	HealthChecks []DNSHealthCheck `json:"healthChecks,omitempty"` // sorted by ID
 	Quotas       Quotas           `json:"quotas,omitzero"`
+	Deletions    Deletions        `json:"deletions,omitzero"`
 
 	Defaults   DefaultsOf             `json:"defaults,omitzero"`
 	Protected  map[Hostname]Protected `json:"protected,omitempty"`
@@ -114,6 +116,25 @@ type Quotas struct {
 
 // MostHealthChecks is how many an account may have.
 func (q Quotas) MostHealthChecks() int { return cmp.Or(q.HealthChecks, 200) }
+
+// Deletions bound how much may go at once before a person has to confirm the count. Zero takes the default in brackets.
+type Deletions struct {
+	Percent int `json:"percent,omitempty"` // of what exists (30)
+	From    int `json:"from,omitempty"`    // the percentage counts once this many exist (10)
+	Most    int `json:"most,omitempty"`    // of one service, zone, fleet or account, whatever the percentage (100)
+}
+
+// Share tells whether so many are more than the share of all that may go, and in which words.
+func (d Deletions) Share(gone, existing int) (bound string, exceeded bool) {
+	percent, from := cmp.Or(d.Percent, 30), cmp.Or(d.From, 10)
+	return fmt.Sprintf("more than %d %%", percent), existing >= from && gone*100 > existing*percent
+}
+
+// Number tells whether so many are more than may go of one service, zone, fleet or account, and in which words.
+func (d Deletions) Number(gone int) (bound string, exceeded bool) {
+	most := cmp.Or(d.Most, 100)
+	return fmt.Sprintf("more than %d", most), gone > most
+}
 
 // Account is an AWS account in which edgewright works by taking on a role.
 type Account struct {

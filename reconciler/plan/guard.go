@@ -13,16 +13,10 @@ import (
 // The guards, by the names that people read.
 const (
 	GuardEmptyDesired = "empty-desired" // no service is declared any more
-	GuardMassDelete   = "mass-delete"   // more than a share of what exists would go
+	GuardMassDelete   = "mass-delete"   // more of what exists would go than may at once
 	GuardProtected    = "protected"     // a name or a kind of record that is protected would go
 	GuardFreeze       = "freeze"        // nothing may change now
 )
-
-// Limits bound how much one plan may remove without a person typing the count. The zero value is the default.
-type Limits struct {
-	Percent int // of a share; zero: 30
-	Floor   int // the percentage counts once this many exist; zero: 10
-}
 
 // Veto is a guard's refusal of some steps. Nothing is dropped: they stay planned and are shown with it.
 type Veto struct {
@@ -88,11 +82,11 @@ func shares(key resource.Key, service schema.ServiceID, account string) []Share 
 	return all
 }
 
-// Guard vetoes what looks like an accident: that all services go, or more than a share of what exists of one kind (in all, in one zone or
-// fleet, of one service, or in one account), or something that is protected. A person lets it go on by the count of all steps that are
+// Guard vetoes what looks like an accident: that all services go, or more than the declared share or number of what exists of one kind (in
+// all, in one zone or fleet, of one service, or in one account), or something that is protected. A person lets it go on by the count of all steps that are
 // stopped.
-func Guard(steps []Step, k Known, l Limits) []Veto {
-	return counted(append(guardDeletes(deletions(steps), k, l), guardProtected(steps, k.Edge)...))
+func Guard(steps []Step, k Known) []Veto {
+	return counted(append(guardDeletes(deletions(steps), k), guardProtected(steps, k.Edge)...))
 }
 
 // Narrow is what of vetoes is about these steps, with the count of those of them that are stopped.
@@ -126,7 +120,7 @@ func counted(vetoes []Veto) []Veto {
 	return vetoes
 }
 
-func guardDeletes(deletes []Step, k Known, l Limits) []Veto {
+func guardDeletes(deletes []Step, k Known) []Veto {
 	switch {
 	case len(deletes) == 0:
 		return nil
@@ -140,10 +134,9 @@ func guardDeletes(deletes []Step, k Known, l Limits) []Veto {
 			gone[share]++
 		}
 	}
-	percent, floor := orDefault(l.Percent, 30), orDefault(l.Floor, 10)
 	var over []Share
 	for share, n := range gone {
-		if total := all[share]; total >= floor && n*100 > total*percent {
+		if bound := exceeded(share, n, all[share], k.Edge.Platform.Deletions); bound != "" {
 			over = append(over, share)
 		}
 	}
@@ -156,13 +149,28 @@ func guardDeletes(deletes []Step, k Known, l Limits) []Veto {
 		over = over[:1]
 	}
 	var why []string
-	for _, share := range over {
-		why = append(why, fmt.Sprintf("%d of %d %s", gone[share], all[share], share))
+	for i, share := range over {
+		bound := exceeded(share, gone[share], all[share], k.Edge.Platform.Deletions)
+		if i > 0 && strings.HasSuffix(why[i-1], ", "+bound) { // said once, behind the last that exceeds it
+			why[i-1] = strings.TrimSuffix(why[i-1], ", "+bound)
+		}
+		why = append(why, fmt.Sprintf("%d of %d %s, %s", gone[share], all[share], share, bound))
 	}
 	stopped := slices.DeleteFunc(deletes, func(s Step) bool {
 		return !whole && !slices.ContainsFunc(sharesOf(s), func(share Share) bool { return slices.Contains(over, share) })
 	})
-	return []Veto{veto(GuardMassDelete, fmt.Sprintf("this would delete %s: %s, more than %d %%", counts(stopped), strings.Join(why, ", "), percent), stopped)}
+	return []Veto{veto(GuardMassDelete, fmt.Sprintf("this would delete %s: %s", counts(stopped), strings.Join(why, ", ")), stopped)}
+}
+
+// exceeded is the bound beyond which these deletions go; empty: none.
+func exceeded(of Share, gone, existing int, d schema.Deletions) string {
+	if bound, is := d.Share(gone, existing); is {
+		return bound
+	}
+	if bound, is := d.Number(gone); is && !of.whole() {
+		return bound
+	}
+	return ""
 }
 
 // compare puts services before records and the whole before its parts.
@@ -206,11 +214,4 @@ func plural(k resource.Kind) string {
 		return "health checks"
 	}
 	return "services"
-}
-
-func orDefault(n, fallback int) int {
-	if n == 0 {
-		return fallback
-	}
-	return n
 }

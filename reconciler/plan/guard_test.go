@@ -70,6 +70,18 @@ func TestInvariant9GuardNamesTheCount(t *testing.T) {
 			"this would delete 0 services and 4 records: 4 of 10 records in account pay, more than 30 %: 4"},
 		{"health checks of an account", in("healthchecks/pay", "", removals(checks, 4)), Existing{{Kind: checks}: 14, {Kind: checks, Account: "account pay"}: 12}, 5,
 			"this would delete 0 services and 0 records, and 4 health checks: 4 of 12 health checks in account pay, more than 30 %: 4"},
+		{"a hundred of a zone", in("zone/a.example", "x", removals(records, 100)), Existing{{Kind: records}: 10_000}, 5, ""},
+		{"more than a hundred of a zone", in("zone/a.example", "", removals(records, 101)),
+			Existing{{Kind: records}: 10_000, {Kind: records, Scope: "zone/a.example"}: 9_000, {Kind: records, Account: "account pay"}: 10_000}, 5,
+			"this would delete 0 services and 101 records: 101 of 9000 records in zone/a.example, 101 of 10000 records in account pay, more than 100: 101"},
+		{"more than a hundred of an account", append(in("zone/a.example", "x", removals(records, 60)), in("zone/b.example", "y", removals(records, 60))...),
+			Existing{{Kind: records}: 10_000, {Kind: records, Account: "account pay"}: 10_000}, 5,
+			"this would delete 0 services and 120 records: 120 of 10000 records in account pay, more than 100: 120"},
+		{"more than a hundred in all, of two accounts", append(in("zone/a.example", "x", removals(records, 60)), in("zone/own.example", "y", removals(records, 60))...),
+			Existing{{Kind: records}: 10_000}, 5, ""},
+		{"of two zones, each for a reason of its own", append(in("zone/a.example", "x", removals(records, 4)), in("zone/own.example", "", removals(records, 101))...),
+			Existing{{Kind: records}: 10_000, {Kind: records, Scope: "zone/a.example"}: 10, {Kind: records, Scope: "zone/own.example"}: 9_000, {Kind: records, Account: "the daemon's own account"}: 9_000}, 5,
+			"this would delete 0 services and 105 records: 4 of 10 records in zone/a.example, more than 30 %, 101 of 9000 records in zone/own.example, 101 of 9000 records in the daemon's own account, more than 100: 105"},
 		{"in all, of which an account is a part", in("zone/a.example", "x", removals(records, 5)), Existing{{Kind: records}: 10, {Kind: records, Account: "account pay"}: 10}, 5,
 			"this would delete 0 services and 5 records: 5 of 10 records, more than 30 %: 5"},
 	}
@@ -78,7 +90,7 @@ func TestInvariant9GuardNamesTheCount(t *testing.T) {
 			got := ""
 			k := known(c.existing)
 			k.Edge.Services = make([]schema.Service, c.services)
-			for _, v := range Guard(c.steps, k, Limits{}) {
+			for _, v := range Guard(c.steps, k) {
 				got += fmt.Sprintf("%s: %d", v.Message, v.Deletes)
 				if len(v.Steps) != v.Deletes {
 					t.Errorf("veto names %d steps, want %d", len(v.Steps), v.Deletes)
@@ -88,6 +100,35 @@ func TestInvariant9GuardNamesTheCount(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+// TestDeclaredDeletions: the platform says how much may go at once.
+func TestDeclaredDeletions(t *testing.T) {
+	k := known(Existing{{Kind: resource.DNSRecord}: 4, {Kind: resource.DNSRecord, Scope: "s"}: 4, {Kind: resource.DNSRecord, Account: "account pay"}: 4})
+	k.Edge.Services = make([]schema.Service, 3)
+	for _, c := range []struct {
+		declared schema.Deletions
+		deletes  int
+		want     string
+	}{
+		{schema.Deletions{}, 3, ""},
+		{schema.Deletions{From: 4}, 1, ""},
+		{schema.Deletions{From: 4}, 2, "this would delete 0 services and 2 records: 2 of 4 records, more than 30 %"},
+		{schema.Deletions{From: 4, Percent: 50}, 2, ""},
+		{schema.Deletions{From: 4, Percent: 50}, 3, "this would delete 0 services and 3 records: 3 of 4 records, more than 50 %"},
+		{schema.Deletions{Most: 2}, 2, ""},
+		{schema.Deletions{Most: 2}, 3, "this would delete 0 services and 3 records: 3 of 4 records in s, 3 of 4 records in account pay, more than 2"},
+		{schema.Deletions{Most: 200}, 102, ""},
+	} {
+		k.Edge.Platform.Deletions = c.declared
+		got := ""
+		for _, v := range Guard(removals(resource.DNSRecord, c.deletes), k) {
+			got += v.Message
+		}
+		if got != c.want {
+			t.Errorf("%+v, %d go: %q, want %q", c.declared, c.deletes, got, c.want)
+		}
 	}
 }
 
@@ -143,7 +184,7 @@ func TestProtectedGuard(t *testing.T) {
 			k.Edge.Services = []schema.Service{{ID: "front", Hosts: []schema.Hostname{"front.test"}}}
 			k.Edge.Platform.Protected = map[schema.Hostname]schema.Protected{"front.test": {Reason: "the front door", Services: []schema.ServiceID{"front"}}}
 			var got []string
-			for _, v := range Guard(c.steps, k, Limits{}) {
+			for _, v := range Guard(c.steps, k) {
 				got = append(got, fmt.Sprintf("%s: %d", v.Message, v.Deletes))
 				if want := fmt.Sprintf("--confirm-deletes %d", v.Deletes); !strings.Contains(v.Unblock, want) {
 					t.Errorf("%q does not tell %s", v.Unblock, want)

@@ -51,6 +51,9 @@ func (p *partial) add(part schema.Platform, source schema.Source) {
 	if part.Quotas != (schema.Quotas{}) {
 		w.Quotas = part.Quotas
 	}
+	if part.Deletions != (schema.Deletions{}) {
+		w.Deletions = part.Deletions
+	}
 	w.Approvers = append(w.Approvers, part.Approvers...)
 	for path, at := range source.At {
 		if _, known := p.whole.Source.At[path]; !known {
@@ -88,7 +91,7 @@ func names(part schema.Platform) []string {
 	d := part.Defaults
 	return slices.Concat(all, keyed("protected.", part.Protected), keyed("rules.", part.Rules), keyed("deprecated.", part.Deprecated), keyed("freezes.", part.Freezes),
 		keyed("defaults.tier.", d.Tier), keyed("defaults.exposure.", d.Exposure), keyed("defaults.fleet.", d.Fleet),
-		[]string{"defaults.all", "limits", "quotas"})
+		[]string{"defaults.all", "limits", "quotas", "deletions"})
 }
 
 func keyed[K ~string, V any](prefix string, m map[K]V) []string {

@@ -83,7 +83,7 @@ Numbers, true and false are written without quotes, durations with them: ` + "`\
 
 // order is how the page goes; definitions that are not named here follow.
 var order = []string{"Service", "Owner", "Backend", "HealthCheck", "Route", "Match", "PathMatch", "HeaderMatch", "Forward", "Destination", "Retries", "Redirect", "Respond",
-	"HeaderEdit", "Waiver", "Platform", "Team", "Fleet", "Listener", "TLS", "TLSPolicy", "Certificate", "Zone", "DNSHealthCheck", "DefaultsOf", "Defaults", "HealthDefaults", "ForwardDefaults", "Protected", "Deprecation", "Limits", "Quotas"}
+	"HeaderEdit", "Waiver", "Platform", "Team", "Fleet", "Listener", "TLS", "TLSPolicy", "Certificate", "Zone", "DNSHealthCheck", "DefaultsOf", "Defaults", "HealthDefaults", "ForwardDefaults", "Protected", "Deprecation", "Limits", "Quotas", "Deletions"}
 
 // Markdown is the page.
 func Markdown(s form.Schema) string {

@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/route53/types"
 
 	"github.com/edgewright/edgewright/reconciler/aws/budget"
+	"github.com/edgewright/edgewright/reconciler/aws/transport"
 	"github.com/edgewright/edgewright/reconciler/plan"
 	"github.com/edgewright/edgewright/render/resource"
 	"github.com/edgewright/edgewright/schema"
@@ -50,6 +51,8 @@ type hosted struct {
 
 // New makes a provider for the account and endpoint of a configuration. Declare says which zones and whose mark.
 func New(cfg aws.Config) *Provider {
+	cfg = cfg.Copy()
+	cfg.APIOptions = append(slices.Clone(cfg.APIOptions), transport.KeepAnswer)
 	p := &Provider{cfg: cfg, calls: &calls{n: map[string]int{}}, found: map[schema.Hostname]hosted{}, listed: map[resource.Scope]int{},
 		checks: map[schema.AccountID]*healthChecks{}}
 	p.clients = map[schema.AccountID]client{"": {api: p.connect(cfg, "")}}
