@@ -142,7 +142,9 @@ func TestHealthChecksDrift(t *testing.T) {
 	b.converged()
 	b.world.DropHealthCheck(c.ID)
 	b.until("known to be missing", func() bool {
-		return slices.ContainsFunc(b.View().Steps, func(s reconciler.StepView) bool { return strings.Contains(s.Why, "main was made before, and is not listed") })
+		return slices.ContainsFunc(b.View().Steps, func(s reconciler.StepView) bool {
+			return strings.Contains(s.Why, "main was made before, and is not listed")
+		})
 	})
 	b.ahead.Add(int64(time.Minute))
 	b.until("made again", func() bool { return len(b.world.HealthChecks()) == 1 && len(b.dangling()) == 0 })

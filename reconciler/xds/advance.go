@@ -22,12 +22,13 @@ func (t *stream) advance() {
 			continue
 		}
 		together := w.from(id)
-		if slices.ContainsFunc(together, func(id schema.ServiceID) bool { return !t.allowed(id) || !t.ready(t.goals[id].version) }) {
+		if slices.ContainsFunc(together, func(id schema.ServiceID) bool { return !t.allowed(id) || !t.ready(t.see(id).goal.version) }) {
 			continue
 		}
 		for _, id := range together {
-			if delete(t.ties, id); len(together) > 1 {
-				t.ties[id] = w.circle(id)
+			it := t.loosen(id)
+			if it.ties = nil; len(together) > 1 {
+				it.ties = w.circle(id)
 			}
 			t.serveGoal(id)
 		}
@@ -38,12 +39,12 @@ func (t *stream) advance() {
 }
 
 func (t *stream) waits() waits {
-	if len(t.served) == 0 {
+	if !t.serving {
 		return nil // nothing to let go
 	}
 	takers := map[string]schema.ServiceID{}
 	for id := range t.pending {
-		if next := t.goals[id].version; next != nil {
+		if next := t.loose[id].goal.version; next != nil {
 			for _, p := range next.places {
 				takers[p] = id
 			}
@@ -51,12 +52,13 @@ func (t *stream) waits() waits {
 	}
 	w := waits{}
 	for id := range t.pending {
-		old := t.served[id].version
+		it := t.loose[id]
+		old := it.served.version
 		if old == nil {
 			continue
 		}
 		for _, p := range old.places {
-			if to, ok := takers[p]; ok && to != id && !t.goals[id].version.has(p) {
+			if to, ok := takers[p]; ok && to != id && !it.goal.version.has(p) {
 				w[id] = append(w[id], to)
 			}
 		}

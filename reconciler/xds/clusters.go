@@ -11,7 +11,7 @@ import (
 
 // wanted are the clusters that the stream needs for a service: for what it is to serve, for what it serves or would go back
 // to, and for what its buckets may still hold.
-func (t *stream) wanted(id schema.ServiceID) (out clusters) {
+func (t *stream) wanted(id schema.ServiceID, it *item) (out clusters) {
 	add := func(v *version) {
 		if v == nil {
 			return
@@ -20,21 +20,23 @@ func (t *stream) wanted(id schema.ServiceID) (out clusters) {
 			out.add(c)
 		}
 	}
-	for name := range t.touch[id] {
+	for name := range it.touch {
 		if b := t.buckets[name]; b != nil {
 			for _, c := range b.may {
 				add(c.of(id))
 			}
+		} else if t.arrived && t.frame.holds(name) {
+			add(t.rest.bucket(name).of(id))
 		}
 	}
-	add(t.served[id].version)
-	add(t.own[id])
-	next := t.goals[id].version
+	add(it.served.version)
+	add(it.own)
+	next := it.goal.version
 	if next == nil {
 		return out
 	}
 	for _, c := range next.clusters {
-		if _, there := t.warmed[id][c.Name]; there || t.allowed(id) {
+		if _, there := it.there[c.Name]; there || t.allowed(id) {
 			out.add(c)
 		}
 	}
@@ -92,7 +94,7 @@ func (t *stream) clustersAnswer() *response {
 
 // hurries tells whether a service was published with few others: it overtakes those that change by the thousand.
 func (t *stream) hurries(id schema.ServiceID) bool {
-	v := t.goals[id].version
+	v := t.see(id).goal.version
 	return v == nil || v.beside <= maxClusters
 }
 
@@ -111,7 +113,7 @@ func (t *stream) part() int {
 // beside are a service and those in its buckets whose clusters are to be looked at too: a bucket whose services switch together is sent once.
 func (t *stream) beside(id schema.ServiceID) []schema.ServiceID {
 	out := []schema.ServiceID{id}
-	for name := range t.touch[id] {
+	for name := range t.loosen(id).touch {
 		b := t.buckets[name]
 		if b == nil {
 			continue
@@ -126,32 +128,26 @@ func (t *stream) beside(id schema.ServiceID) []schema.ServiceID {
 }
 
 func (t *stream) clustersOf(id schema.ServiceID, out *response) {
-	wanted, there := t.wanted(id), t.warmed[id]
+	it := t.loosen(id)
+	wanted := t.wanted(id, it)
 	for _, c := range wanted {
 		name := c.Name
-		if _, sent := there[name]; sent {
+		if _, sent := it.there[name]; sent {
 			continue
-		}
-		if there == nil {
-			there = map[string]bool{}
-			t.warmed[id] = there
 		}
 		had := t.strays[name] && t.clusters.has[name] == c.Version
 		delete(t.strays, name)
-		if there[name] = had; had {
+		if it.there[name] = had; had {
 			continue
 		}
 		out.added = append(out.added, c)
-		out.owners[name] = cmp.Or(t.goals[id].version, t.served[id].version, &version{Service: Service{ID: id}})
+		out.owners[name] = cmp.Or(it.goal.version, it.served.version, &version{Service: Service{ID: id}})
 	}
-	for name := range there {
+	for name := range it.there {
 		if !wanted.has(name) && t.calm {
 			out.removed = append(out.removed, name)
-			delete(there, name)
+			delete(it.there, name)
 		}
-	}
-	if len(there) == 0 {
-		delete(t.warmed, id)
 	}
 }
 
@@ -167,18 +163,18 @@ func (t *stream) clustersThere(out *response, but map[string]bool) {
 			continue
 		}
 		id := owner.ID
-		there, sent := t.warmed[id]
-		if !sent {
+		it := t.loose[id]
+		if it == nil {
 			continue
 		}
 		if but[c.Name] {
-			delete(there, c.Name)
+			delete(it.there, c.Name)
 			delete(t.clusters.has, c.Name)
 			t.stale[id] = struct{}{}
 			continue
 		}
-		if _, still := there[c.Name]; still {
-			there[c.Name] = true
+		if _, still := it.there[c.Name]; still {
+			it.there[c.Name] = true
 		}
 	}
 }
@@ -188,9 +184,12 @@ func (t *stream) ready(v *version) bool {
 	if v == nil {
 		return true
 	}
-	there := t.warmed[v.ID]
+	it := t.loose[v.ID]
+	if it == nil {
+		return t.based && t.rest.service(v.ID) == v
+	}
 	for _, c := range v.clusters {
-		if !there[c.Name] {
+		if !it.there[c.Name] {
 			return false
 		}
 	}

@@ -23,6 +23,7 @@ type fleet struct {
 
 	mu        sync.Mutex // guards what follows; nothing is sent while it is held
 	frame     *frame
+	rest      *rest // all that is published; nil: nothing yet
 	published map[schema.ServiceID]*version
 	digest    [sha256.Size]byte // over services and versions published
 	proven    map[schema.ServiceID]proof
@@ -53,7 +54,9 @@ type seat struct {
 	wake    chan struct{}
 	over    chan struct{} // closed when the same node comes again
 	dirty   map[schema.ServiceID]struct{}
-	acked   map[schema.ServiceID]string
+	joining bool                           // it lacks all that is published, and is to have it as a whole
+	rest    *rest                          // what it has acknowledged, nil: nothing,
+	acked   map[schema.ServiceID]string    // but for these; empty: it has none
 	lacking map[schema.ServiceID]time.Time // not acknowledged since
 	whole   string                         // the last published digest of which nothing was lacking
 	refused string
@@ -90,6 +93,9 @@ func (f *fleet) publish(r Release) {
 		f.install(id, v)
 	}
 	f.retire(changed)
+	if fresh || len(changed) > 0 {
+		f.rest = f.rest.with(f, next, changed)
+	}
 	if barred || f.anyBarred() {
 		f.lookAgain()
 	}
@@ -218,11 +224,14 @@ func (f *fleet) fold(v *version) {
 
 // mark notes whether a stream lacks a service.
 func (f *fleet) mark(s *seat, id schema.ServiceID) {
+	if s.joining {
+		return
+	}
 	v, want := f.published[id], ""
 	if v != nil {
 		want = v.Version
 	}
-	if s.acked[id] == want {
+	if s.has(id) == want {
 		delete(s.lacking, id)
 		return
 	}
@@ -236,6 +245,17 @@ func (f *fleet) mark(s *seat, id schema.ServiceID) {
 	s.lacking[id] = at
 }
 
+// has is the version of a service that a proxy has acknowledged; empty: none.
+func (s *seat) has(id schema.ServiceID) string {
+	if version, differs := s.acked[id]; differs {
+		return version
+	}
+	if v := s.rest.service(id); v != nil {
+		return v.Version
+	}
+	return ""
+}
+
 // join seats a stream, in the place of an older one of the same node.
 func (f *fleet) join(s *seat) {
 	f.mu.Lock()
@@ -244,6 +264,27 @@ func (f *fleet) join(s *seat) {
 		close(old.over)
 	}
 	f.seats[s.node.id] = s
+	s.joining = true
+	f.poke()
+}
+
+// begin is what a stream is to have as a whole; nil: something was refused, or may have to stay with whom it was, so that it has to be
+// looked at service by service.
+func (f *fleet) begin(s *seat) *rest {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.gone) > 0 || f.anyBarred() {
+		return nil
+	}
+	s.dirty = map[schema.ServiceID]struct{}{}
+	return f.rest
+}
+
+// disjoin has a stream be given what is published service by service.
+func (f *fleet) disjoin(s *seat) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s.joining = false
 	for id := range f.published {
 		s.dirty[id] = struct{}{}
 		f.mark(s, id)
@@ -252,7 +293,46 @@ func (f *fleet) join(s *seat) {
 		s.dirty[id] = struct{}{}
 	}
 	f.settle(s)
+}
+
+// sound tells whether nothing that is published was refused.
+func (f *fleet) sound() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return !f.anyBarred()
+}
+
+// arrived notes that a stream has acknowledged all of what was published at one time, but for some services.
+func (f *fleet) arrived(s *seat, all *rest, but map[schema.ServiceID]*item) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s.joining, s.rest, s.acked = false, all, map[schema.ServiceID]string{}
+	for id := range but {
+		s.acked[id] = ""
+	}
+	for _, id := range slices.Collect(maps.Keys(f.unproven)) {
+		if _, differs := but[id]; differs {
+			continue
+		}
+		if v := all.service(id); v != nil {
+			f.prove(id, v)
+		}
+	}
+	for id := range but {
+		f.mark(s, id)
+	}
+	for id := range s.dirty {
+		f.mark(s, id)
+	}
+	f.settle(s)
 	f.poke()
+}
+
+// rested notes that a stream has acknowledged all of what was published at one time.
+func (f *fleet) rested(s *seat, all *rest) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s.rest, s.acked = all, map[schema.ServiceID]string{}
 }
 
 func (f *fleet) part(s *seat) {
@@ -271,7 +351,7 @@ func (f *fleet) report(s *seat, settled map[schema.ServiceID]*version) {
 	defer f.mu.Unlock()
 	for id, v := range settled {
 		if v == nil {
-			delete(s.acked, id)
+			s.acked[id] = ""
 		} else {
 			s.acked[id] = v.Version
 			f.prove(id, v)

@@ -1,5 +1,7 @@
 package xds
 
+import "github.com/edgewright/edgewright/schema"
+
 // flush sends whatever may be sent now. A type has one answer under way at most: what comes meanwhile goes out together.
 func (t *stream) flush() error {
 	if t.frame != nil {
@@ -18,6 +20,7 @@ func (t *stream) flush() error {
 			t.nextTrial()
 			t.catchUp() // it may have found the culprit
 		default:
+			t.fold()
 			return nil
 		}
 	}
@@ -30,11 +33,11 @@ func (t *stream) round() error {
 		return err
 	}
 	if t.clusters.idle() {
-		if err := t.offer(t.clusters, t.clustersAnswer()); err != nil {
+		if err := t.offerClusters(); err != nil {
 			return err
 		}
 	}
-	if !t.warm && t.clusters.idle() && len(t.trials) == 0 {
+	if !t.warm && t.based && t.clusters.idle() && len(t.trials) == 0 {
 		t.warm = true
 	}
 	if t.warm && t.routes.out == nil {
@@ -57,6 +60,13 @@ func (t *stream) round() error {
 		return t.offerListeners()
 	}
 	return nil
+}
+
+func (t *stream) offerClusters() error {
+	if t.lazy && !t.based {
+		return t.offerAll()
+	}
+	return t.offer(t.clusters, t.clustersAnswer())
 }
 
 // offerScopes sends scopes. Those of other buckets go once no listener leads there any more.
@@ -99,31 +109,80 @@ func (t *stream) allStill() bool {
 	return true
 }
 
-// catchUp takes what was published, or refused by others, since the last time.
+// catchUp takes what was published, or refused by others, since the last time. A proxy that is given all clusters has them first.
 func (t *stream) catchUp() {
-	next, goals := t.fleet.take(t)
-	if next != t.frame {
-		t.reframe(next)
-	}
-	for id, g := range goals {
-		t.stale[id] = struct{}{}
-		delete(t.goals, id)
-		delete(t.held, id)
-		if g.version != nil {
-			t.goals[id] = g
-			if !g.published {
-				t.held[id] = struct{}{}
-			}
+	if !t.begun {
+		if !t.clusters.asked {
+			t.reframe(t.fleet.current())
+			return
 		}
-		if t.reached(id) {
-			delete(t.pending, id)
-		} else {
-			t.pending[id] = struct{}{}
+		t.begin()
+	}
+	if t.lazy && !t.fleet.sound() {
+		t.spread(nil)
+	}
+	if t.lazy && !t.based {
+		return
+	}
+	next, goals := t.fleet.take(t)
+	for id := range goals {
+		t.loosen(id)
+		t.openOf(id, next)
+	}
+	t.reframe(next.frame)
+	t.rest = next
+	for id, g := range goals {
+		it := t.loosen(id)
+		t.stale[id] = struct{}{}
+		delete(t.held, id)
+		it.goal = g
+		if g.version == nil {
+			it.goal = goal{}
+		} else if !g.published {
+			t.held[id] = struct{}{}
+		}
+		t.note(id, it)
+	}
+}
+
+// note has a service switched that does not serve its goal.
+func (t *stream) note(id schema.ServiceID, it *item) {
+	if it.reached() {
+		delete(t.pending, id)
+	} else {
+		t.pending[id] = struct{}{}
+	}
+}
+
+// openOf has the buckets known by themselves in which a service will not be as it was.
+func (t *stream) openOf(id schema.ServiceID, next *rest) {
+	if t.frame == nil {
+		return // there is none yet
+	}
+	for _, v := range []*version{t.rest.service(id), next.service(id)} {
+		if v == nil {
+			continue
+		}
+		for name := range v.buckets {
+			if t.frame.holds(name) {
+				t.open(name)
+			}
 		}
 	}
 }
 
 func (t *stream) reframe(next *frame) {
+	if t.frame == next {
+		return
+	}
+	if t.frame != nil && t.frame.sameRoutes(next) {
+		t.frame = next
+		return
+	}
+	if t.frame != nil && t.begun {
+		t.spread(nil)
+		t.loosenAll()
+	}
 	t.frame = next
 	for name, b := range t.buckets {
 		if next.holds(name) {
@@ -132,8 +191,10 @@ func (t *stream) reframe(next *frame) {
 			t.forget(name)
 		}
 	}
-	for id := range t.served {
-		t.unsettled[id] = struct{}{}
+	for id, it := range t.loose {
+		if it.served.version != nil {
+			t.unsettled[id] = struct{}{}
+		}
 	}
 }
 
@@ -143,14 +204,14 @@ func (t *stream) calmDown() {
 		return
 	}
 	t.calm = true
-	for id := range t.warmed {
+	for id := range t.loose {
 		t.stale[id] = struct{}{}
 	}
 }
 
 func (t *stream) allKnown() bool {
 	for name := range t.frame.routes {
-		if b := t.buckets[name]; b == nil || !b.subscribed || !b.known {
+		if b := t.buckets[name]; b == nil && !t.arrived || b != nil && !(b.subscribed && b.known) {
 			return false
 		}
 	}

@@ -2,6 +2,7 @@ package xds
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"reflect"
 
@@ -19,7 +20,8 @@ type frame struct {
 	packing packing
 	lacking []string // secrets that the listeners need and nobody has, sorted
 	scopes  map[string]*discoveryv3.Resource
-	routes  map[string]place // by route configuration
+	scoped  map[string]string // their versions
+	routes  map[string]place  // by route configuration
 }
 
 // packing is how services lie in buckets: in those that listeners lead to, and in those that they led to before. Requests of connections that
@@ -42,11 +44,12 @@ type place struct {
 }
 
 func newFrame(fleet schema.Fleet, p packing) *frame {
-	f := &frame{fleet: fleet, packing: p, scopes: map[string]*discoveryv3.Resource{}, routes: map[string]place{}}
+	f := &frame{fleet: fleet, packing: p, scopes: map[string]*discoveryv3.Resource{}, scoped: map[string]string{}, routes: map[string]place{}}
 	for _, layout := range p.layouts() {
 		for _, l := range fleet.Listeners {
 			for _, s := range envoy.Scopes(l.Exposure, layout) {
 				f.scopes[s.Name] = resource(scopeType, s.Name, marshal(s))
+				f.scoped[s.Name] = f.scopes[s.Name].Version
 			}
 			for _, b := range layout.BucketNames() {
 				f.routes[layout.RouteName(l.Exposure, b)] = place{layout, l.Exposure, b}
@@ -59,6 +62,8 @@ func newFrame(fleet schema.Fleet, p packing) *frame {
 func (f *frame) same(fleet schema.Fleet, p packing) bool {
 	return f.packing == p && reflect.DeepEqual(f.fleet.Listeners, fleet.Listeners) && reflect.DeepEqual(f.fleet.Certificates, fleet.Certificates)
 }
+
+func (f *frame) sameRoutes(o *frame) bool { return maps.Equal(f.routes, o.routes) }
 
 // listeners are those of one proxy: it may say where it binds each exposure, and then has no others.
 func (f *frame) listeners(bind map[schema.Exposure]netip.AddrPort) map[string]*discoveryv3.Resource {

@@ -12,8 +12,15 @@ type goal struct {
 	published bool
 }
 
-// take hands a stream what changed since it last asked.
-func (f *fleet) take(t *stream) (*frame, map[schema.ServiceID]goal) {
+// current is the frame that is published.
+func (f *fleet) current() *frame {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.frame
+}
+
+// take hands a stream what is published, and what of it changed since it last asked.
+func (f *fleet) take(t *stream) (*rest, map[schema.ServiceID]goal) {
 	s := t.seat
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -21,7 +28,7 @@ func (f *fleet) take(t *stream) (*frame, map[schema.ServiceID]goal) {
 		s.dirty[id] = struct{}{}
 	}
 	if len(s.dirty) == 0 {
-		return f.frame, nil
+		return f.rest, nil
 	}
 	if f.anyBarred() { // one that is stuck may hold others
 		f.doubt(s)
@@ -31,9 +38,10 @@ func (f *fleet) take(t *stream) (*frame, map[schema.ServiceID]goal) {
 	}
 	has := make(map[schema.ServiceID]*version, len(s.dirty))
 	for id := range s.dirty {
-		v := t.served[id].version
+		it := t.see(id)
+		v := it.served.version
 		if bad, ok := f.refused[id]; v == nil || ok && bad.version == v.Version {
-			v = t.own[id]
+			v = it.own
 		}
 		has[id] = v
 	}
@@ -51,7 +59,7 @@ func (f *fleet) take(t *stream) (*frame, map[schema.ServiceID]goal) {
 		}
 	}
 	s.dirty = map[schema.ServiceID]struct{}{}
-	return f.frame, goals
+	return f.rest, goals
 }
 
 // stuck are the services that keep what a stream has of them, or else what another has proven: those whose published version was
@@ -59,7 +67,7 @@ func (f *fleet) take(t *stream) (*frame, map[schema.ServiceID]goal) {
 func (f *fleet) stuck(s *seat, has map[schema.ServiceID]*version) map[schema.ServiceID]bool {
 	stuck := map[schema.ServiceID]bool{}
 	for id := range f.refused {
-		if f.barred(id) && s.acked[id] != f.published[id].Version && !same(has[id], f.published[id]) {
+		if f.barred(id) && s.has(id) != f.published[id].Version && !same(has[id], f.published[id]) {
 			stuck[id] = true
 		}
 	}

@@ -86,14 +86,42 @@ func (t *stream) inspect() Inspected {
 		l      *ledger
 		wanted map[string]*discoveryv3.Resource
 	}{{t.clusters, clusters}, {t.secrets.ledger, secrets}, {t.routes, routes}, {t.scopes, t.frame.scopes}, {t.listeners, t.frame.listeners(t.node.bind)}} {
-		out.Types = append(out.Types, t.inspectType(one.l, one.wanted, owners, barred))
+		out.Types = append(out.Types, t.inspectType(one.l, t.hasOf(one.l), one.wanted, owners, barred))
 	}
 	return out
 }
 
-func (t *stream) inspectType(l *ledger, wanted map[string]*discoveryv3.Resource, owners map[string]schema.ServiceID, barred map[schema.ServiceID]string) InspectedType {
-	out := InspectedType{URL: l.url, Has: len(l.has), Wants: len(wanted), Differ: []InspectedResource{}}
-	names := maps.Clone(l.has)
+// hasOf is what the proxy has of a type, or was sent, with what is at rest.
+func (t *stream) hasOf(l *ledger) map[string]string {
+	out := maps.Clone(l.has)
+	switch {
+	case l == t.clusters && t.begun:
+		left := map[*version]bool{}
+		for _, part := range t.left() {
+			for _, v := range part.of {
+				left[v] = part != l.out
+			}
+		}
+		t.rest.each(func(v *version) {
+			if t.loose[v.ID] == nil && !left[v] {
+				for _, c := range v.clusters {
+					out[c.Name] = c.Version
+				}
+			}
+		})
+	case l == t.routes && t.arrived:
+		for name := range t.frame.routes {
+			if t.buckets[name] == nil {
+				out[name] = t.render(name, t.rest.bucket(name)).Version
+			}
+		}
+	}
+	return out
+}
+
+func (t *stream) inspectType(l *ledger, had map[string]string, wanted map[string]*discoveryv3.Resource, owners map[string]schema.ServiceID, barred map[schema.ServiceID]string) InspectedType {
+	out := InspectedType{URL: l.url, Has: len(had), Wants: len(wanted), Differ: []InspectedResource{}}
+	names := maps.Clone(had)
 	for name := range wanted {
 		names[name] = ""
 	}
@@ -103,10 +131,10 @@ func (t *stream) inspectType(l *ledger, wanted map[string]*discoveryv3.Resource,
 			flying[r.Name] = true
 		}
 	}
-	has := make([]*discoveryv3.Resource, 0, len(l.has))
+	has := make([]*discoveryv3.Resource, 0, len(had))
 	want := make([]*discoveryv3.Resource, 0, len(wanted))
 	for _, name := range slices.Sorted(maps.Keys(names)) {
-		r := InspectedResource{Name: name, Has: l.has[name], Of: owners[name]}
+		r := InspectedResource{Name: name, Has: had[name], Of: owners[name]}
 		if w := wanted[name]; w != nil {
 			r.Wants = w.Version
 			want = append(want, w)
@@ -199,10 +227,15 @@ func (t *stream) known(l *ledger, name, version string, wanted *discoveryv3.Reso
 		return wanted
 	}
 	if l == t.routes {
-		if b := t.buckets[name]; b != nil && t.frame.holds(name) {
-			if now := t.render(name, t.compose(b)); now.Version == version {
-				return now
-			}
+		now := t.rest.bucket(name)
+		if b := t.buckets[name]; b != nil {
+			now = t.compose(name, b)
+		}
+		if !t.frame.holds(name) {
+			return nil
+		}
+		if r := t.render(name, now); r.Version == version {
+			return r
 		}
 	}
 	return nil

@@ -12,7 +12,8 @@ type ledger struct {
 	url      string
 	asked    bool
 	answered bool              // the first question has its answer, or needs none
-	has      map[string]string // resource → version, as the proxy had it or was sent it
+	has      map[string]string // resource → version, as the proxy had it or was sent it, but for what is at rest
+	shared   bool              // has is that of others, too
 	out      *response
 }
 
@@ -22,6 +23,9 @@ type response struct {
 	added   []*discoveryv3.Resource
 	removed []string
 	owners  map[string]*version // of the clusters added
+
+	of      []*version // of a part of all clusters: whose they are,
+	encoded []byte     // and the answer
 }
 
 func (r *response) empty() bool { return len(r.added) == 0 && len(r.removed) == 0 }
@@ -63,6 +67,9 @@ func (l *ledger) diff(want map[string]*discoveryv3.Resource, prune bool) *respon
 // sent notes an answer as under way.
 func (l *ledger) sent(r *response) {
 	l.out, l.answered = r, true
+	if l.shared {
+		l.has, l.shared = maps.Clone(l.has), false
+	}
 	for _, a := range r.added {
 		l.has[a.Name] = a.Version
 	}

@@ -106,9 +106,25 @@ func (s *recorded) RecvMsg(m any) error {
 func (s *recorded) SendMsg(m any) error {
 	s.recorder.mu.Lock()
 	s.recorder.seen++
-	s.says(m)
+	s.says(unpacked(m))
 	s.recorder.mu.Unlock()
 	return s.ServerStream.SendMsg(m)
+}
+
+// unpacked is an answer as it is on the wire.
+func unpacked(m any) any {
+	p, is := m.(prepared)
+	if !is {
+		return m
+	}
+	if p.encoded == nil {
+		return p.DeltaDiscoveryResponse
+	}
+	out := &discoveryv3.DeltaDiscoveryResponse{}
+	if err := proto.Unmarshal(p.encoded, out); err != nil {
+		panic(err)
+	}
+	return out
 }
 
 func (s *recorded) over() {

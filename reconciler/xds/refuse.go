@@ -59,6 +59,7 @@ func (t *stream) oldRefused(l *ledger, message string) bool {
 }
 
 func (t *stream) clustersRefused(out *response, message string) {
+	t.spread(out)
 	named, unnamed := map[string]bool{}, map[string]bool{}
 	owners := blame{}
 	for _, c := range out.added {
@@ -99,6 +100,7 @@ func (t *stream) clustersRefused(out *response, message string) {
 }
 
 func (t *stream) routesRefused(out *response, message string) {
+	t.spread(nil)
 	shown := t.shown(out)
 	before := t.before(out)
 	t.takeBack(out, len(shown) == 0)
@@ -147,7 +149,7 @@ func (t *stream) shown(out *response) blame {
 			continue
 		}
 		for _, m := range b.may[len(b.may)-1] {
-			if own := t.own[m.ID]; own == nil || own.Version != m.Version {
+			if own := t.see(m.ID).own; own == nil || own.Version != m.Version {
 				shown[m.ID] = m.version
 			}
 		}
@@ -163,8 +165,8 @@ func (t *stream) before(out *response) map[schema.ServiceID]bool {
 		if b == nil {
 			continue
 		}
-		for id := range b.holders() {
-			if own := t.own[id]; own != nil && !same(own, t.served[id].version) {
+		for id := range t.holders(r.Name, b) {
+			if it := t.see(id); it.own != nil && !same(it.own, it.served.version) {
 				before[id] = true
 			}
 		}
@@ -216,7 +218,8 @@ func (t *stream) refuse(v *version, with unit, message string) {
 
 // revert makes a service what the proxy last acknowledged of it.
 func (t *stream) revert(id schema.ServiceID) {
-	old, back := t.served[id], t.own[id].in(t.frame.packing)
+	it := t.loosen(id)
+	old, back := it.served, it.own.in(t.frame.packing)
 	t.put(id, goal{back, false})
 	t.fleet.ask(t.seat, id)
 	for _, v := range []*version{old.version, back} {

@@ -28,6 +28,27 @@ func (c composition) of(id schema.ServiceID) *version {
 	return c[n].version
 }
 
+func (c composition) same(o composition) bool { return slices.Equal(c, o) }
+
+// differs names the services that are not the same in two compositions.
+func (c composition) differs(o composition, name func(schema.ServiceID)) {
+	for len(c) > 0 || len(o) > 0 {
+		switch {
+		case len(o) == 0 || len(c) > 0 && c[0].ID < o[0].ID:
+			name(c[0].ID)
+			c = c[1:]
+		case len(c) == 0 || o[0].ID < c[0].ID:
+			name(o[0].ID)
+			o = o[1:]
+		default:
+			if c[0].version != o[0].version {
+				name(c[0].ID)
+			}
+			c, o = c[1:], o[1:]
+		}
+	}
+}
+
 func (c composition) key() string {
 	var key strings.Builder
 	for _, m := range c {

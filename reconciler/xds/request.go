@@ -90,8 +90,8 @@ func bounded(r *discoveryv3.DeltaDiscoveryRequest) error {
 // it has.
 func (t *stream) subscribe(r *discoveryv3.DeltaDiscoveryRequest, first bool) error {
 	for _, name := range r.GetResourceNamesUnsubscribe() {
-		if b := t.buckets[name]; b != nil {
-			t.unsubscribe(name, b)
+		if t.buckets[name] != nil || t.arrived && t.frame.holds(name) {
+			t.unsubscribe(name, t.bucket(name))
 		}
 	}
 	for _, name := range r.GetResourceNamesSubscribe() {
@@ -109,7 +109,8 @@ func (t *stream) subscribe(r *discoveryv3.DeltaDiscoveryRequest, first bool) err
 }
 
 func (t *stream) unsubscribe(name string, b *bucket) {
-	for id := range b.holders() {
+	for id := range t.holders(name, b) {
+		t.loosen(id)
 		t.stale[id] = struct{}{}
 		t.unsettled[id] = struct{}{}
 	}
@@ -134,7 +135,11 @@ func (t *stream) askedAnew(l *ledger) {
 func (t *stream) acknowledged(l *ledger, out *response) {
 	switch l {
 	case t.clusters:
-		t.clustersThere(out, nil)
+		if out.given() && t.lazy {
+			t.partThere()
+		} else {
+			t.clustersThere(out, nil)
+		}
 	case t.routes:
 		t.routesThere(out)
 	}

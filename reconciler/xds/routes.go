@@ -13,16 +13,35 @@ import (
 // bucket is one route configuration as a stream has it.
 type bucket struct {
 	subscribed bool
-	flying     bool // an answer with it is under way
-	known      bool // the proxy has acknowledged one of ours
-	doubt      bool // it was in an answer that was refused: the proxy may have taken it or not
-	members    map[schema.ServiceID]struct{}
-	may        []composition // all that the proxy may hold
+	flying     bool                      // an answer with it is under way
+	known      bool                      // the proxy has acknowledged one of ours
+	doubt      bool                      // it was in an answer that was refused: the proxy may have taken it or not
+	members    map[schema.ServiceID]goal // nil: those at rest
+	may        []composition             // all that the proxy may hold
+}
+
+// open has the members of a bucket known by themselves.
+func (b *bucket) open(now composition) {
+	if b.members != nil {
+		return
+	}
+	b.members = make(map[schema.ServiceID]goal, len(now))
+	for _, m := range now {
+		b.members[m.ID] = goal{m.version, m.published}
+	}
 }
 
 // holders are the services that the bucket holds, is to hold, or may still hold.
-func (b *bucket) holders() map[schema.ServiceID]struct{} {
-	out := maps.Clone(b.members)
+func (t *stream) holders(name string, b *bucket) map[schema.ServiceID]struct{} {
+	out := map[schema.ServiceID]struct{}{}
+	for id := range b.members {
+		out[id] = struct{}{}
+	}
+	if b.members == nil {
+		for _, m := range t.atRest(name) {
+			out[m.ID] = struct{}{}
+		}
+	}
 	for _, c := range b.may {
 		for _, m := range c {
 			out[m.ID] = struct{}{}
@@ -31,24 +50,51 @@ func (b *bucket) holders() map[schema.ServiceID]struct{} {
 	return out
 }
 
+// atRest is what a bucket holds of which nothing else is known.
+func (t *stream) atRest(name string) composition {
+	if !t.based {
+		return nil
+	}
+	return t.rest.bucket(name)
+}
+
 func (f *frame) holds(name string) bool {
 	_, ok := f.routes[name]
 	return ok
 }
 
+// bucket is what is known of a bucket by itself, from now on.
 func (t *stream) bucket(name string) *bucket {
 	b := t.buckets[name]
-	if b == nil {
-		b = &bucket{members: map[schema.ServiceID]struct{}{}}
-		t.buckets[name] = b
+	if b != nil {
+		return b
 	}
+	b = &bucket{}
+	switch {
+	case t.arrived && t.frame.holds(name):
+		c := t.rest.bucket(name)
+		b.subscribed, b.known, b.may = true, true, []composition{c}
+		t.routes.has[name] = t.render(name, c).Version
+	case t.begun && !t.lazy:
+		b.open(nil)
+	}
+	t.buckets[name] = b
+	return b
+}
+
+// open is a bucket whose members are to change.
+func (t *stream) open(name string) *bucket {
+	b := t.bucket(name)
+	b.open(t.atRest(name))
 	return b
 }
 
 // forget drops a bucket that neither the fleet nor the proxy has any more.
 func (t *stream) forget(name string) {
-	for id := range t.buckets[name].holders() {
-		delete(t.touch[id], name)
+	for id := range t.holders(name, t.buckets[name]) {
+		if it := t.loose[id]; it != nil {
+			delete(it.touch, name)
+		}
 	}
 	delete(t.buckets, name)
 	delete(t.dirty, name)
@@ -57,7 +103,8 @@ func (t *stream) forget(name string) {
 
 // serveGoal switches a service to its goal, in all its buckets.
 func (t *stream) serveGoal(id schema.ServiceID) {
-	old, next := t.served[id], t.goals[id]
+	it := t.loosen(id)
+	old, next := it.served, it.goal
 	t.put(id, next)
 	hurries := t.hurries(id)
 	for _, v := range []*version{old.version, next.version} {
@@ -75,41 +122,41 @@ func (t *stream) serveGoal(id schema.ServiceID) {
 
 // put sets what a service is served as, without a word to the proxy yet.
 func (t *stream) put(id schema.ServiceID, next goal) {
-	if old := t.served[id]; old.version != nil {
+	it := t.loosen(id)
+	if old := it.served; old.version != nil {
 		for name := range old.buckets {
-			if b := t.buckets[name]; b != nil {
-				delete(b.members, id)
+			if t.buckets[name] != nil || t.arrived && t.frame.holds(name) {
+				delete(t.open(name).members, id)
 			}
 		}
 	}
-	delete(t.served, id)
+	it.served = goal{}
 	if next.version != nil {
-		t.served[id] = next
-		if t.touch[id] == nil {
-			t.touch[id] = map[string]struct{}{}
-		}
+		t.serving = true
+		it.served = next
 		for name := range next.buckets {
-			t.bucket(name).members[id] = struct{}{}
-			t.touch[id][name] = struct{}{}
+			t.open(name).members[id] = next
+			it.touch[name] = struct{}{}
 		}
 	}
 	t.unsettled[id], t.stale[id] = struct{}{}, struct{}{}
-	if t.reached(id) {
-		delete(t.pending, id)
-	} else {
-		t.pending[id] = struct{}{}
-	}
+	t.note(id, it)
 }
 
-func (t *stream) reached(id schema.ServiceID) bool { return t.served[id] == t.goals[id] }
-
-func (t *stream) compose(b *bucket) composition {
+// compose is what a bucket is to hold.
+func (t *stream) compose(name string, b *bucket) composition {
+	if b.members == nil {
+		return t.atRest(name)
+	}
 	out := make(composition, 0, len(b.members))
-	for id := range b.members {
-		g := t.served[id]
-		out = append(out, member{g.version, g.published && t.reached(id)})
+	for id, g := range b.members {
+		it := t.loose[id]
+		out = append(out, member{g.version, g.published && (it == nil || it.reached())})
 	}
 	slices.SortFunc(out, func(a, b member) int { return cmp.Compare(a.ID, b.ID) })
+	if rest := t.atRest(name); out.same(rest) {
+		return rest
+	}
 	return out
 }
 
@@ -149,7 +196,7 @@ func (t *stream) routesAnswer() *response {
 		}
 		delete(t.dirty, name)
 		delete(t.hurried, name)
-		c := t.compose(b)
+		c := t.compose(name, b)
 		r := t.render(name, c)
 		if !b.doubt && t.routes.has[name] == r.Version {
 			t.hold(b, c)
@@ -170,7 +217,7 @@ func (t *stream) early(name string, b *bucket) bool {
 		return false
 	}
 	for id := range t.pending {
-		if next := t.goals[id].version; next != nil && len(next.buckets[name]) > 0 && !t.ready(next) {
+		if next := t.loose[id].goal.version; next != nil && len(next.buckets[name]) > 0 && !t.ready(next) {
 			return true
 		}
 	}
@@ -178,6 +225,9 @@ func (t *stream) early(name string, b *bucket) bool {
 }
 
 func (t *stream) render(name string, c composition) *discoveryv3.Resource {
+	if rest := t.rest.bucket(name); len(c) > 0 && len(rest) > 0 && &c[0] == &rest[0] {
+		return t.rest.resource(name)
+	}
 	return t.fleet.route(name, t.frame.routes[name], c)
 }
 
@@ -191,8 +241,11 @@ func (t *stream) absent(name string, b *bucket, out *response) {
 
 // hold notes what the proxy now holds for sure.
 func (t *stream) hold(b *bucket, c composition) {
-	for id := range b.holders() {
-		t.stale[id] = struct{}{}
+	for _, before := range b.may {
+		before.differs(c, func(id schema.ServiceID) {
+			t.loosen(id)
+			t.stale[id] = struct{}{}
+		})
 	}
 	b.known, b.doubt, b.flying, b.may = true, false, false, []composition{c}
 }
@@ -210,7 +263,10 @@ func (t *stream) routesThere(out *response) {
 // still tells whether the proxy has a bucket, and nothing is to change or under way in it.
 func (t *stream) still(name string) bool {
 	b := t.buckets[name]
-	if b == nil || !b.subscribed || b.doubt || b.flying {
+	if b == nil {
+		return t.arrived && t.frame.holds(name)
+	}
+	if !b.subscribed || b.doubt || b.flying {
 		return false
 	}
 	_, dirty := t.dirty[name]
@@ -218,16 +274,16 @@ func (t *stream) still(name string) bool {
 }
 
 // settled tells whether the proxy has acknowledged what a service is served as: every bucket that it may have holds just that.
-func (t *stream) settled(id schema.ServiceID) bool {
+func (t *stream) settled(id schema.ServiceID, it *item) bool {
 	if len(t.frame.routes) == 0 {
 		return true
 	}
-	for name := range t.touch[id] {
+	for name := range it.touch {
 		b := t.buckets[name]
 		if b == nil || !t.frame.holds(name) {
 			continue
 		}
-		if !b.subscribed || !b.known || !b.holds(t.served[id].version, id) {
+		if !b.subscribed || !b.known || !t.holds(name, b, it.served.version, id) {
 			return false
 		}
 	}
@@ -235,8 +291,8 @@ func (t *stream) settled(id schema.ServiceID) bool {
 }
 
 // holds tells whether a bucket holds a service in just that version, or not at all if it has no host there.
-func (b *bucket) holds(v *version, id schema.ServiceID) bool {
-	if _, member := b.members[id]; !member {
+func (t *stream) holds(name string, b *bucket, v *version, id schema.ServiceID) bool {
+	if !t.member(name, b, id) {
 		v = nil
 	}
 	for _, c := range b.may {
@@ -248,21 +304,30 @@ func (b *bucket) holds(v *version, id schema.ServiceID) bool {
 	return true
 }
 
+// member tells whether a bucket is to hold a service.
+func (t *stream) member(name string, b *bucket, id schema.ServiceID) bool {
+	if b.members == nil {
+		return t.atRest(name).of(id) != nil
+	}
+	_, is := b.members[id]
+	return is
+}
+
 // report tells the fleet what was acknowledged since.
 func (t *stream) report() {
-	if len(t.frame.routes) > 0 && (!t.routes.asked || !t.warm) {
+	if t.arrive(); t.lazy || len(t.frame.routes) > 0 && (!t.routes.asked || !t.warm) {
 		return // it has no bucket yet
 	}
 	done := map[schema.ServiceID]*version{}
 	for id := range t.unsettled {
-		if !t.settled(id) {
+		it := t.loosen(id)
+		if !t.settled(id, it) {
 			continue
 		}
-		v := t.served[id].version
-		done[id], t.own[id] = v, v
+		v := it.served.version
+		done[id], it.own, it.ties = v, v, nil
 		delete(t.unsettled, id)
-		delete(t.ties, id)
-		t.tidy(id, v)
+		t.tidy(id, it)
 	}
 	if len(done) == 0 {
 		return
@@ -274,22 +339,20 @@ func (t *stream) report() {
 }
 
 // tidy forgets what is no longer true of a service that was acknowledged.
-func (t *stream) tidy(id schema.ServiceID, v *version) {
-	for name := range t.touch[id] {
-		b := t.buckets[name]
-		if b == nil {
-			delete(t.touch[id], name)
-			continue
+func (t *stream) tidy(id schema.ServiceID, it *item) {
+	for name := range it.touch {
+		b, held := t.buckets[name], t.frame.holds(name)
+		switch {
+		case b == nil && t.arrived && held:
+			held = t.rest.bucket(name).of(id) == nil
+		case b == nil:
+			held = true
+		default:
+			held = held && !t.member(name, b, id)
 		}
-		if _, member := b.members[id]; !member && t.frame.holds(name) {
-			delete(t.touch[id], name)
+		if held {
+			delete(it.touch, name)
 		}
 	}
 	t.stale[id] = struct{}{}
-	if v == nil {
-		delete(t.own, id)
-		if len(t.touch[id]) == 0 {
-			delete(t.touch, id)
-		}
-	}
 }

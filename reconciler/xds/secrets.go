@@ -61,7 +61,9 @@ func (f *fleet) entrust(secrets []Secret) {
 	f.secrets = next
 	f.entrusted++
 	if f.frame != nil {
-		f.frame = f.frame.lackingOf(next)
+		if lacking := f.frame.lackingOf(next); lacking != f.frame {
+			f.frame, f.rest = lacking, f.rest.with(f, lacking, nil)
+		}
 	}
 	for _, s := range f.seats {
 		nudge(s.wake)

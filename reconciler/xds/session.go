@@ -116,7 +116,7 @@ func (k *session) stall() {
 }
 
 // send sends an answer on the link that carries its type.
-func (k *session) send(l *ledger, r *discoveryv3.DeltaDiscoveryResponse) (bool, error) {
+func (k *session) send(l *ledger, r prepared) (bool, error) {
 	k.mu.Lock()
 	to, cause := k.types[l.url], k.cause
 	k.mu.Unlock()

@@ -137,7 +137,7 @@ func (w *sotwWire) vague(url string) bool { return w.world(url).vague }
 func (h *world) wants(name string) bool { return h.names[everything] || h.names[name] }
 
 // send makes an answer of a difference. Of what was refused the ledger knows what the proxy has.
-func (w *sotwWire) send(l *ledger, r *discoveryv3.DeltaDiscoveryResponse) (bool, error) {
+func (w *sotwWire) send(l *ledger, r prepared) (bool, error) {
 	h := w.world(l.url)
 	maps.DeleteFunc(h.has, func(name string, a *discoveryv3.Resource) bool { return l.has[name] != a.Version })
 	for _, a := range r.Resources {

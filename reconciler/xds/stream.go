@@ -21,7 +21,7 @@ const firstRequest = 30 * time.Second
 type stream struct {
 	node  node
 	log   *slog.Logger
-	send  func(*ledger, *discoveryv3.DeltaDiscoveryResponse) (needed bool, err error)
+	send  func(*ledger, prepared) (needed bool, err error)
 	has   func(url string, all []*discoveryv3.Resource) bool // whether the proxy said so when it came
 	seat  *seat
 	fleet *fleet // nil until the fleet's first release
@@ -31,22 +31,28 @@ type stream struct {
 	clusters, listeners, scopes, routes *ledger
 	secrets                             *vault
 
-	goals     map[schema.ServiceID]goal
+	rest     *rest  // what services and buckets are that are known of by nothing else
+	parts    *parts // of all clusters, while they are given,
+	had      int    // so many of which are acknowledged
+	begun    bool   // it is decided how the proxy is given what is published:
+	lazy     bool   // as a whole, and it has not acknowledged all of that yet
+	based    bool   // the clusters of services at rest are there, and they are served
+	arrived  bool   // all buckets are there: those at rest, too
+	reported *rest  // that the fleet was told it has
+	grown    bool   // much was known by itself, once
+
+	loose     map[schema.ServiceID]*item
 	held      map[schema.ServiceID]struct{} // the goal is not what is published
-	served    map[schema.ServiceID]goal     // what its buckets are made from
-	own       map[schema.ServiceID]*version // what it has acknowledged
 	pending   map[schema.ServiceID]struct{} // served is not the goal
 	unsettled map[schema.ServiceID]struct{} // served is not acknowledged
+	stale     map[schema.ServiceID]struct{} // services whose clusters are to be looked at
+	serving   bool                          // it may serve a service already
 
-	warmed map[schema.ServiceID]map[string]bool     // cluster sent → acknowledged
-	stale  map[schema.ServiceID]struct{}            // services whose clusters are to be looked at
-	strays map[string]bool                          // clusters that it had before, and nobody wants now
-	whole  bool                                     // an answer of clusters holds all that the proxy is to have
-	vague  bool                                     // it had clusters before, of which nobody knows
-	touch  map[schema.ServiceID]map[string]struct{} // buckets that hold the service, or may
-	ties   map[schema.ServiceID][]schema.ServiceID  // services that could only switch together
+	strays map[string]bool // clusters that it had before, and nobody wants now
+	whole  bool            // an answer of clusters holds all that the proxy is to have
+	vague  bool            // it had clusters before, of which nobody knows
 
-	buckets map[string]*bucket
+	buckets map[string]*bucket  // but those at rest
 	dirty   map[string]struct{} // buckets to be made anew
 	hurried map[string]struct{} // those of them that go first
 	trials  []*group            // suspects of a refusal; only the first group may go on
@@ -59,7 +65,7 @@ type stream struct {
 	lacks   *frame              // that of listeners held back for a secret
 }
 
-func newStream(n node, log *slog.Logger, send func(*ledger, *discoveryv3.DeltaDiscoveryResponse) (bool, error), now time.Time) *stream {
+func newStream(n node, log *slog.Logger, send func(*ledger, prepared) (bool, error), now time.Time) *stream {
 	type services = map[schema.ServiceID]struct{}
 	return &stream{
 		node: n, log: log, send: send,
@@ -68,10 +74,8 @@ func newStream(n node, log *slog.Logger, send func(*ledger, *discoveryv3.DeltaDi
 			acked: map[schema.ServiceID]string{}, lacking: map[schema.ServiceID]time.Time{},
 		},
 		clusters: newLedger(clusterType), listeners: newLedger(listenerType), scopes: newLedger(scopeType), routes: newLedger(routeType), secrets: newVault(),
-		goals: map[schema.ServiceID]goal{}, served: map[schema.ServiceID]goal{}, own: map[schema.ServiceID]*version{},
-		held: services{}, pending: services{}, unsettled: services{}, stale: services{},
-		warmed: map[schema.ServiceID]map[string]bool{}, touch: map[schema.ServiceID]map[string]struct{}{},
-		ties: map[schema.ServiceID][]schema.ServiceID{}, buckets: map[string]*bucket{}, dirty: map[string]struct{}{}, hurried: map[string]struct{}{},
+		loose: map[schema.ServiceID]*item{}, held: services{}, pending: services{}, unsettled: services{}, stale: services{},
+		buckets: map[string]*bucket{}, dirty: map[string]struct{}{}, hurried: map[string]struct{}{},
 	}
 }
 
@@ -211,9 +215,13 @@ func (t *stream) answer(l *ledger, r *response) error {
 	t.nonce++
 	r.nonce = strconv.Itoa(t.nonce)
 	l.sent(r)
-	needed, err := t.send(l, &discoveryv3.DeltaDiscoveryResponse{
+	return t.convey(l, r)
+}
+
+func (t *stream) convey(l *ledger, r *response) error {
+	needed, err := t.send(l, prepared{&discoveryv3.DeltaDiscoveryResponse{
 		TypeUrl: l.url, Nonce: r.nonce, Resources: r.added, RemovedResources: r.removed,
-	})
+	}, r.encoded})
 	if err != nil {
 		return fmt.Errorf("send to node %s: %w", t.node.id, err)
 	}

@@ -38,12 +38,12 @@ func (t *stream) guilty(g *group) bool {
 		return false
 	}
 	for id, version := range g.after.in {
-		if own := t.own[id]; own == nil || own.Version != version {
+		if own := t.see(id).own; own == nil || own.Version != version {
 			return false
 		}
 	}
 	for id, version := range g.in {
-		if next := t.goals[id].version; next == nil || next.Version != version {
+		if next := t.see(id).goal.version; next == nil || next.Version != version {
 			return false
 		}
 	}
@@ -65,7 +65,7 @@ func (t *stream) nextTrial() {
 	if len(t.trials) > 0 && t.guilty(t.trials[0]) {
 		found := blame{}
 		for id := range t.trials[0].in {
-			found[id] = t.goals[id].version
+			found[id] = t.see(id).goal.version
 		}
 		t.try(t.trials[0].units, found, t.why)
 		return
@@ -88,8 +88,8 @@ func (t *stream) units(of []schema.ServiceID, seen map[schema.ServiceID]bool) []
 			continue
 		}
 		tied := unit{id}
-		if len(t.ties[id]) > 1 {
-			tied = t.ties[id]
+		if ties := t.see(id).ties; len(ties) > 1 {
+			tied = ties
 		}
 		for _, other := range tied {
 			seen[other] = true

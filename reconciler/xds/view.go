@@ -43,7 +43,7 @@ func (s *Server) Acknowledged(fleet schema.FleetID, service schema.ServiceID) (v
 		f.mu.Lock()
 		published = published || f.published[service] != nil
 		for _, n := range f.seats {
-			if v := n.acked[service]; !ok {
+			if v := n.has(service); !ok {
 				version, ok = v, true
 			} else if v != version {
 				f.mu.Unlock()
@@ -64,7 +64,7 @@ func (s *Server) Versions(fleet schema.FleetID, service schema.ServiceID) map[st
 	for _, f := range s.allOf(fleet) {
 		f.mu.Lock()
 		for id, n := range f.seats {
-			out[id] = n.acked[service]
+			out[id] = n.has(service)
 		}
 		f.mu.Unlock()
 	}
@@ -97,6 +97,10 @@ func (f *fleet) show(s *seat, now time.Time) Node {
 		ID: s.node.id, Fleet: f.id, Envoy: s.node.envoy, Build: s.node.build, Connected: s.since, Published: f.hash(), Acknowledged: s.whole,
 		Behind: len(s.lacking), Refused: s.refused,
 	}
+	if s.joining {
+		n.Behind = len(f.published)
+		n.Lag = now.Sub(s.since)
+	}
 	for _, at := range s.lacking {
 		n.Lag = max(n.Lag, now.Sub(at))
 	}
@@ -114,7 +118,7 @@ func (f *fleet) hash() string { return hex.EncodeToString(f.digest[:6]) }
 
 // settle notes when a stream lacks nothing.
 func (f *fleet) settle(s *seat) {
-	if len(s.lacking) == 0 {
+	if len(s.lacking) == 0 && !s.joining {
 		s.whole = f.hash()
 	}
 }

@@ -23,7 +23,7 @@ type wire interface {
 
 	// send sends an answer, after its ledger took note of it. It is not needed when the proxy has all of it already, or when
 	// the wire has no words for it: it counts as acknowledged then.
-	send(*ledger, *discoveryv3.DeltaDiscoveryResponse) (needed bool, err error)
+	send(*ledger, prepared) (needed bool, err error)
 
 	// recognise tells whether these are what the proxy said, when it came, that it has of a type. Without words for it: no.
 	recognise(url string, all []*discoveryv3.Resource) bool
@@ -62,9 +62,7 @@ func (deltaWire) read(_ string, m message) *discoveryv3.DeltaDiscoveryRequest {
 func (deltaWire) whole() bool       { return false }
 func (deltaWire) vague(string) bool { return false }
 
-func (w deltaWire) send(_ *ledger, r *discoveryv3.DeltaDiscoveryResponse) (bool, error) {
-	return true, w.Send(r)
-}
+func (w deltaWire) send(_ *ledger, r prepared) (bool, error) { return true, w.SendMsg(r) }
 
 func (deltaWire) recognise(string, []*discoveryv3.Resource) bool { return false } // it says the version of each
 
