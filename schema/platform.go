@@ -82,12 +82,22 @@ type Team struct {
 // Fleet is a group of Envoys that serve the same services. Node metadata may bind a listener elsewhere than Port says.
 type Fleet struct {
 	ID        FleetID      `json:"id"`
+	Kind      FleetKind    `json:"kind,omitempty"`
 	Listeners []Listener   `json:"listeners"` // sorted by exposure; in CUE a struct keyed by exposure
 	Addresses []netip.Addr `json:"addresses"` // what the host names resolve to
 	TTL       Duration     `json:"ttl"`       // of the records that point here
 
 	Certificates []Certificate `json:"certificates,omitempty"` // sorted by ID; in CUE a struct keyed by ID
 }
+
+// FleetKind says who a fleet are.
+type FleetKind string
+
+// The kinds of fleets.
+const (
+	Proxies FleetKind = ""     // Envoys, as everything is without a word
+	GRPC    FleetKind = "grpc" // gRPC clients, which take routes and endpoints by xDS and call services directly
+)
 
 // Listener is where a fleet takes requests for one exposure.
 type Listener struct {

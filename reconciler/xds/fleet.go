@@ -35,6 +35,7 @@ type fleet struct {
 	entrusted int                              // how often they were replaced
 	seats     map[string]*seat                 // by node
 	retired   retired
+	byHost    map[schema.Hostname]map[schema.ServiceID]bool // of gRPC clients: what is published
 }
 
 // proof is what proxies of the fleet have acknowledged of a service.
@@ -54,6 +55,7 @@ type seat struct {
 	wake    chan struct{}
 	over    chan struct{} // closed when the same node comes again
 	dirty   map[schema.ServiceID]struct{}
+	follows map[schema.ServiceID]bool      // of a client that asks by name: no other service is anything to it
 	joining bool                           // it lacks all that is published, and is to have it as a whole
 	rest    *rest                          // what it has acknowledged, nil: nothing,
 	acked   map[schema.ServiceID]string    // but for these; empty: it has none
@@ -68,7 +70,7 @@ func newFleet(id schema.FleetID, cohort Cohort, now func() time.Time, poke func(
 		published: map[schema.ServiceID]*version{}, proven: map[schema.ServiceID]proof{},
 		unproven: map[schema.ServiceID]struct{}{}, gone: map[schema.ServiceID]struct{}{},
 		refused: map[schema.ServiceID]verdict{}, others: map[string]verdict{}, seats: map[string]*seat{},
-		retired: retired{clusters: map[string]*discoveryv3.Resource{}},
+		retired: retired{clusters: map[string]*discoveryv3.Resource{}}, byHost: map[schema.Hostname]map[schema.ServiceID]bool{},
 	}
 }
 
@@ -185,6 +187,9 @@ func (f *fleet) install(id schema.ServiceID, v *version) {
 	old := f.published[id]
 	if old != nil {
 		f.fold(old)
+		for _, h := range old.hosts {
+			delete(f.byHost[h], id)
+		}
 	}
 	if f.barred(id) {
 		f.retired.replace(nil, v) // what was refused is not sent again
@@ -204,6 +209,12 @@ func (f *fleet) install(id schema.ServiceID, v *version) {
 	} else {
 		f.published[id] = v
 		f.fold(v)
+		for _, h := range v.hosts {
+			if f.byHost[h] == nil {
+				f.byHost[h] = map[schema.ServiceID]bool{}
+			}
+			f.byHost[h][id] = true
+		}
 		if p := f.proven[id]; p.last == nil || p.last.Version != v.Version {
 			f.unproven[id] = struct{}{}
 		}
@@ -231,7 +242,7 @@ func (f *fleet) mark(s *seat, id schema.ServiceID) {
 	if v != nil {
 		want = v.Version
 	}
-	if s.has(id) == want {
+	if f.has(s, id) == want {
 		delete(s.lacking, id)
 		return
 	}
@@ -246,7 +257,13 @@ func (f *fleet) mark(s *seat, id schema.ServiceID) {
 }
 
 // has is the version of a service that a proxy has acknowledged; empty: none.
-func (s *seat) has(id schema.ServiceID) string {
+func (f *fleet) has(s *seat, id schema.ServiceID) string {
+	if s.follows != nil && !s.follows[id] {
+		if v := f.published[id]; v != nil {
+			return v.Version
+		}
+		return ""
+	}
 	if version, differs := s.acked[id]; differs {
 		return version
 	}

@@ -124,7 +124,7 @@ func (t *stream) catchUp() {
 	if t.lazy && !t.based {
 		return
 	}
-	next, goals := t.fleet.take(t)
+	next, goals := t.fleet.take(t.seat, t.see, t.held, t.pending)
 	for id := range goals {
 		t.loosen(id)
 		t.openOf(id, next)

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
@@ -144,6 +145,12 @@ func nameOf(a *anypb.Any) string {
 		GetName() string
 	}
 	switch a.TypeUrl {
+	case endpointType:
+		e := &endpointv3.ClusterLoadAssignment{}
+		if err := proto.Unmarshal(a.Value, e); err != nil {
+			return err.Error()
+		}
+		return e.ClusterName
 	case clusterType:
 		of = &clusterv3.Cluster{}
 	case listenerType:

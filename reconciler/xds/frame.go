@@ -60,7 +60,7 @@ func newFrame(fleet schema.Fleet, p packing) *frame {
 }
 
 func (f *frame) same(fleet schema.Fleet, p packing) bool {
-	return f.packing == p && reflect.DeepEqual(f.fleet.Listeners, fleet.Listeners) && reflect.DeepEqual(f.fleet.Certificates, fleet.Certificates)
+	return f.packing == p && f.fleet.Kind == fleet.Kind && reflect.DeepEqual(f.fleet.Listeners, fleet.Listeners) && reflect.DeepEqual(f.fleet.Certificates, fleet.Certificates)
 }
 
 func (f *frame) sameRoutes(o *frame) bool { return maps.Equal(f.routes, o.routes) }

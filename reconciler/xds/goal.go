@@ -1,6 +1,7 @@
 package xds
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/edgewright/edgewright/schema"
@@ -19,12 +20,17 @@ func (f *fleet) current() *frame {
 	return f.frame
 }
 
+// ofClients tells whether a fleet are gRPC clients.
+func (f *fleet) ofClients() bool { return f.current().fleet.Kind == schema.GRPC }
+
 // take hands a stream what is published, and what of it changed since it last asked.
-func (f *fleet) take(t *stream) (*rest, map[schema.ServiceID]goal) {
-	s := t.seat
+func (f *fleet) take(s *seat, see func(schema.ServiceID) item, held, pending map[schema.ServiceID]struct{}) (*rest, map[schema.ServiceID]goal) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for id := range t.held {
+	if s.follows != nil {
+		maps.DeleteFunc(s.dirty, func(id schema.ServiceID, _ struct{}) bool { return !s.follows[id] })
+	}
+	for id := range held {
 		s.dirty[id] = struct{}{}
 	}
 	if len(s.dirty) == 0 {
@@ -32,13 +38,13 @@ func (f *fleet) take(t *stream) (*rest, map[schema.ServiceID]goal) {
 	}
 	if f.anyBarred() { // one that is stuck may hold others
 		f.doubt(s)
-		for id := range t.pending {
+		for id := range pending {
 			s.dirty[id] = struct{}{}
 		}
 	}
 	has := make(map[schema.ServiceID]*version, len(s.dirty))
 	for id := range s.dirty {
-		it := t.see(id)
+		it := see(id)
 		v := it.served.version
 		if bad, ok := f.refused[id]; v == nil || ok && bad.version == v.Version {
 			v = it.own
@@ -67,7 +73,7 @@ func (f *fleet) take(t *stream) (*rest, map[schema.ServiceID]goal) {
 func (f *fleet) stuck(s *seat, has map[schema.ServiceID]*version) map[schema.ServiceID]bool {
 	stuck := map[schema.ServiceID]bool{}
 	for id := range f.refused {
-		if f.barred(id) && s.has(id) != f.published[id].Version && !same(has[id], f.published[id]) {
+		if f.barred(id) && f.has(s, id) != f.published[id].Version && !same(has[id], f.published[id]) {
 			stuck[id] = true
 		}
 	}

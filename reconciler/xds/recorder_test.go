@@ -5,6 +5,7 @@ import (
 	"maps"
 	"path"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -12,6 +13,8 @@ import (
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/edgewright/edgewright/render/envoy"
 )
 
 // recorder watches every message between a server and its proxies, and notes each that breaks the protocol or comes too early: see
@@ -334,6 +337,9 @@ func (r *recorder) learn(url string, a *discoveryv3.Resource) {
 	for _, v := range rc.VirtualHosts {
 		for _, one := range v.Routes {
 			action := one.GetRoute()
+			if strings.HasSuffix(one.Name, envoy.Warming) {
+				continue // nothing is sent that way
+			}
 			if c := action.GetCluster(); c != "" {
 				to = append(to, c)
 			}

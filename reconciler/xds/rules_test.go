@@ -40,6 +40,10 @@ func (s *recorded) judge(t *tally, out *said) {
 
 // inOrder holds an answer against what the proxy has of other types.
 func (s *recorded) inOrder(t *tally, out *said) {
+	if strings.HasPrefix(s.talk.node, "rpc ") {
+		s.inClientOrder(t, out)
+		return
+	}
 	clusters, routes := s.talk.types[clusterType], s.talk.types[routeType]
 	switch t.url {
 	case routeType:
@@ -67,6 +71,22 @@ func (s *recorded) inOrder(t *tally, out *said) {
 				if slices.Contains(out.removed, c) {
 					s.breach("cluster %s is removed while %s leads to it", c, name)
 				}
+			}
+		}
+	}
+}
+
+// inClientOrder is the same for a gRPC client, which asks for clusters when routes lead there: routes that take the place of others lead only
+// to what it has.
+func (s *recorded) inClientOrder(t *tally, out *said) {
+	clusters := s.talk.types[clusterType]
+	for name, version := range out.added {
+		if t.url != routeType || t.has[name] == "" {
+			continue
+		}
+		for _, c := range s.recorder.leads[version] {
+			if clusters == nil || clusters.has[c] == "" {
+				s.breach("%s leads now to %s, which is not acknowledged", name, c)
 			}
 		}
 	}

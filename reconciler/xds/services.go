@@ -3,6 +3,7 @@ package xds
 import (
 	clusterservice "github.com/envoyproxy/go-control-plane/envoy/service/cluster/v3"
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	endpointservice "github.com/envoyproxy/go-control-plane/envoy/service/endpoint/v3"
 	listenerservice "github.com/envoyproxy/go-control-plane/envoy/service/listener/v3"
 	routeservice "github.com/envoyproxy/go-control-plane/envoy/service/route/v3"
 	secretservice "github.com/envoyproxy/go-control-plane/envoy/service/secret/v3"
@@ -22,6 +23,7 @@ func (s *Server) Register(g *grpc.Server) {
 	listenerservice.RegisterListenerDiscoveryServiceServer(g, listeners{server: s})
 	routeservice.RegisterRouteDiscoveryServiceServer(g, routes{server: s})
 	routeservice.RegisterScopedRoutesDiscoveryServiceServer(g, scopes{server: s})
+	endpointservice.RegisterEndpointDiscoveryServiceServer(g, endpoints{server: s})
 	secretservice.RegisterSecretDiscoveryServiceServer(g, secrets{server: s})
 }
 
@@ -80,3 +82,11 @@ type secrets struct {
 
 func (c secrets) StreamSecrets(g sotwStream) error { return c.server.sotw(g, secretType) }
 func (c secrets) DeltaSecrets(g deltaStream) error { return c.server.delta(g, secretType) }
+
+type endpoints struct {
+	endpointservice.UnimplementedEndpointDiscoveryServiceServer
+	server *Server
+}
+
+func (e endpoints) StreamEndpoints(g sotwStream) error { return e.server.sotw(g, endpointType) }
+func (e endpoints) DeltaEndpoints(g deltaStream) error { return e.server.delta(g, endpointType) }

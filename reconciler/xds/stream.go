@@ -119,24 +119,37 @@ func (s *Server) run(k *session, n node) {
 	defer s.end(t, k)
 	s.wait(t.seat.wake)
 	var grace <-chan time.Time
+	var to speaker = t
 	for {
+		requests := k.requests
 		switch joined, others := s.join(t); {
 		case joined:
-			if err := t.flush(); err != nil {
+			if named, is := to.(*named); t.fleet.ofClients() != is {
+				if is || t.begun {
+					k.end(status.Errorf(codes.Aborted, "the fleet %s is of another kind now", t.node.fleet))
+					return
+				}
+				named = newNamed(t)
+				to = named
+			}
+			if err := to.flush(); err != nil {
 				k.end(err)
 				return
 			}
 		case others != "" && grace == nil:
 			grace = time.After(s.grace)
 		}
+		if t.fleet == nil {
+			requests = nil // what it is told by depends on the fleet
+		}
 		select {
-		case in := <-k.requests:
-			if err := t.hear(k, in); err != nil {
+		case in := <-requests:
+			if err := t.hear(k, in, to); err != nil {
 				k.end(err)
 				return
 			}
 		case answer := <-k.questions:
-			answer <- t.inspect()
+			answer <- to.inspect()
 		case <-t.seat.wake:
 		case <-grace:
 			if joined, known := s.join(t); !joined {
@@ -157,8 +170,15 @@ func again(n node) error {
 	return status.Errorf(codes.Aborted, "node %s has opened another stream", n.id)
 }
 
+// speaker is how a stream is spoken with: as with a proxy of the edge, or with a client that asks by name.
+type speaker interface {
+	take(*discoveryv3.DeltaDiscoveryRequest) error
+	flush() error
+	inspect() Inspected
+}
+
 // hear takes a request on the link on which it came.
-func (t *stream) hear(k *session, in incoming) error {
+func (t *stream) hear(k *session, in incoming, to speaker) error {
 	if err := in.from.check(in.message); err != nil {
 		return err
 	}
@@ -169,10 +189,10 @@ func (t *stream) hear(k *session, in incoming) error {
 	if r == nil {
 		return nil
 	}
-	if !t.clusters.asked && r.GetTypeUrl() == clusterType {
-		t.whole, t.vague = in.from.wire.whole(), in.from.wire.vague(clusterType)
+	if t.whole = in.from.wire.whole(); !t.clusters.asked && r.GetTypeUrl() == clusterType {
+		t.vague = in.from.wire.vague(clusterType)
 	}
-	return t.take(r)
+	return to.take(r)
 }
 
 // join seats the stream once its fleet has a release, and else tells which fleets have one.

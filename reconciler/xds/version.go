@@ -18,6 +18,7 @@ const (
 	listenerType = "type.googleapis.com/envoy.config.listener.v3.Listener"
 	scopeType    = "type.googleapis.com/envoy.config.route.v3.ScopedRouteConfiguration"
 	routeType    = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration"
+	endpointType = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment"
 	secretType   = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"
 )
 
@@ -25,17 +26,21 @@ const (
 func wildcard(url string) bool { return url == clusterType || url == listenerType || url == scopeType }
 
 // byName tells whether a type is served by the names that the proxy asks for.
-func byName(url string) bool { return url == routeType || url == secretType }
+func byName(url string) bool { return url == routeType || url == secretType || url == endpointType }
 
 // version is a service as published at one time, encoded once for all streams. It is never changed.
 type version struct {
 	Service
-	packing  packing
-	places   []string                     // exposure and host, sorted: what must not be served twice
-	buckets  map[string][]schema.Hostname // by route configuration
-	clusters []*discoveryv3.Resource
-	at       time.Time
-	beside   int // so many services were published anew with it
+	packing   packing
+	places    []string                     // exposure and host, sorted: what must not be served twice
+	buckets   map[string][]schema.Hostname // by route configuration
+	clusters  []*discoveryv3.Resource
+	hosts     []schema.Hostname       // that it answers for, of gRPC clients: and what these get of it,
+	routes    []*discoveryv3.Resource // by host
+	endpoints []*discoveryv3.Resource
+
+	at     time.Time
+	beside int // so many services were published anew with it
 }
 
 func newVersion(s Service, p packing, at time.Time) *version {
@@ -46,9 +51,14 @@ func newVersion(s Service, p packing, at time.Time) *version {
 	}
 	slices.SortFunc(answered, schema.Place.Compare)
 	for _, a := range slices.Compact(answered) {
+		if s.Unit.Client {
+			v.hosts = append(v.hosts, a.Host)
+		}
 		for _, layout := range p.layouts() {
 			name := layout.RouteName(a.Exposure, layout.BucketOf(a.Host))
-			v.buckets[name] = append(v.buckets[name], a.Host)
+			if !s.Unit.Client {
+				v.buckets[name] = append(v.buckets[name], a.Host)
+			}
 		}
 		v.places = append(v.places, string(a.Exposure)+" "+string(a.Host))
 	}
@@ -57,6 +67,9 @@ func newVersion(s Service, p packing, at time.Time) *version {
 	}
 	for _, c := range s.Unit.Clusters {
 		v.clusters = append(v.clusters, resource(clusterType, c.Name, c.Proto))
+	}
+	if s.Unit.Client {
+		v.asClient()
 	}
 	return v
 }

@@ -43,7 +43,7 @@ func (s *Server) Acknowledged(fleet schema.FleetID, service schema.ServiceID) (v
 		f.mu.Lock()
 		published = published || f.published[service] != nil
 		for _, n := range f.seats {
-			if v := n.has(service); !ok {
+			if v := f.has(n, service); !ok {
 				version, ok = v, true
 			} else if v != version {
 				f.mu.Unlock()
@@ -64,7 +64,7 @@ func (s *Server) Versions(fleet schema.FleetID, service schema.ServiceID) map[st
 	for _, f := range s.allOf(fleet) {
 		f.mu.Lock()
 		for id, n := range f.seats {
-			out[id] = n.has(service)
+			out[id] = f.has(n, service)
 		}
 		f.mu.Unlock()
 	}

@@ -10,6 +10,9 @@ import (
 
 // Render makes the unit of a service and the specification that stands for it in plans.
 func Render(fleet schema.Fleet, s schema.Service) (Unit, Spec, error) {
+	if fleet.Kind == schema.GRPC {
+		return renderClient(s)
+	}
 	if _, ok := fleet.Listener(s.Exposure); !ok {
 		return Unit{}, Spec{}, fmt.Errorf("fleet %s has no listener for exposure %q", fleet.ID, s.Exposure)
 	}

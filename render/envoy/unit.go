@@ -24,6 +24,15 @@ type Unit struct {
 	Domains     []schema.Hostname `json:"domains"`     // sorted
 	VirtualHost []byte            `json:"virtualHost"` // deterministic proto of routev3.VirtualHost svc/<service>, without domains
 	Clusters    []Cluster         `json:"clusters"`    // sorted by name
+
+	Client    bool        `json:"client,omitempty"`    // it is for gRPC clients that speak xDS themselves: see client.go
+	Endpoints []Endpoints `json:"endpoints,omitempty"` // of its clusters, sorted by name
+}
+
+// Endpoints is one encoded endpointv3.ClusterLoadAssignment, named e/<service>/<backend>.
+type Endpoints struct {
+	Name  string `json:"name"`
+	Proto []byte `json:"proto"` // deterministic proto of endpointv3.ClusterLoadAssignment
 }
 
 // Cluster is one encoded clusterv3.Cluster, named c/<service>/<hash12> by its content.

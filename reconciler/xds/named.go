@@ -1,0 +1,422 @@
+package xds
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/edgewright/edgewright/schema"
+)
+
+// named is one gRPC client that speaks xDS itself: it asks for everything by name, from the host that it calls to the endpoints. It is given
+// what it asks for as it is published, and what it still asks for of what was published before as it had it. Routes change by phases: first
+// they lead to new clusters, too, by a way that no call takes, and once the client has these they are what is published. All of it
+// belongs to the goroutine that runs its session.
+type named struct {
+	*stream // what it is, and how it is spoken to; nothing that is known of proxies
+
+	types  map[string]*asked
+	follow map[schema.ServiceID]*followed
+	look   map[schema.ServiceID]struct{} // followed, and perhaps acknowledged as they are to be
+}
+
+// asked is one type as a client asks for it.
+type asked struct {
+	*ledger
+	of     map[string]schema.ServiceID // name → whose it was last
+	nobody map[string]struct{}         // names asked for that nobody had
+	fresh  map[string]struct{}         // names asked for anew: the client waits for an answer
+	due    map[string]struct{}         // names that are to be looked at
+	before map[string]string           // name → version before the answer under way
+	routed map[string]*version         // host's routes → what they were made from, as the client has them
+}
+
+// followed is a service of which a client asks for something.
+type followed struct {
+	goal  goal
+	acked *version
+	sent  []*version                     // that the client may still ask for something of, the last one last
+	names map[string]map[string]struct{} // type → those asked for
+	since time.Time                      // the goal is what it is
+}
+
+// warmWithin is how long routes wait for a client to have the clusters that they are to lead to.
+const warmWithin = 10 * time.Second
+
+// clientTypes are in the order in which a change is told: endpoints first, for a cluster is of no use before.
+var clientTypes = []string{endpointType, clusterType, routeType, listenerType}
+
+func newNamed(t *stream) *named {
+	t.fleet.joinNamed(t.seat)
+	n := &named{stream: t, types: map[string]*asked{}, follow: map[schema.ServiceID]*followed{}, look: map[schema.ServiceID]struct{}{}}
+	for _, url := range clientTypes {
+		n.types[url] = &asked{
+			ledger: newLedger(url), of: map[string]schema.ServiceID{}, nobody: map[string]struct{}{}, fresh: map[string]struct{}{},
+			due: map[string]struct{}{}, routed: map[string]*version{},
+		}
+	}
+	return n
+}
+
+// take notes what a request says.
+func (n *named) take(r *discoveryv3.DeltaDiscoveryRequest) error {
+	a := n.types[r.GetTypeUrl()]
+	if a == nil {
+		n.log.Debug("request for a type that is not served", "type", r.GetTypeUrl())
+		return nil
+	}
+	if err := bounded(r); err != nil {
+		return err
+	}
+	first := !a.asked
+	a.open(r.GetInitialResourceVersions())
+	for _, name := range r.GetResourceNamesUnsubscribe() {
+		n.unsubscribe(a, name)
+	}
+	for _, name := range r.GetResourceNamesSubscribe() {
+		if !first || r.GetInitialResourceVersions()[name] == "" {
+			delete(a.has, name)
+		}
+		a.fresh[name], a.due[name] = struct{}{}, struct{}{}
+		if a.of[name] == "" {
+			a.nobody[name] = struct{}{}
+		}
+	}
+	if len(a.of)+len(a.nobody) > maxNames {
+		return status.Errorf(codes.ResourceExhausted, "more than %d names of %s on one stream", maxNames, a.url)
+	}
+	if a.out == nil || r.GetResponseNonce() != a.out.nonce {
+		return nil
+	}
+	out := a.out
+	a.out = nil
+	if bad := r.GetErrorDetail(); bad != nil {
+		n.refused(a, out, cut(bad.GetMessage(), maxError))
+	} else {
+		n.there(a, out)
+	}
+	return nil
+}
+
+func (n *named) unsubscribe(a *asked, name string) {
+	id := a.of[name]
+	for _, m := range []map[string]struct{}{a.nobody, a.fresh, a.due} {
+		delete(m, name)
+	}
+	delete(a.of, name)
+	delete(a.has, name)
+	delete(a.routed, name)
+	f := n.follow[id]
+	if f == nil {
+		return
+	}
+	delete(f.names[a.url], name)
+	for _, names := range f.names {
+		if len(names) > 0 {
+			n.tidy(f)
+			return
+		}
+	}
+	delete(n.follow, id)
+	delete(n.held, id)
+	delete(n.look, id)
+	n.fleet.unfollow(n.seat, id)
+}
+
+// there notes that the client has an answer.
+func (n *named) there(a *asked, out *response) {
+	for _, r := range out.added {
+		f := n.follow[a.of[r.Name]]
+		if f == nil {
+			continue
+		}
+		n.look[a.of[r.Name]] = struct{}{}
+		if now := f.goal.version.named(a.url, r.Name); a.url == routeType && now != nil && now.Version == r.Version {
+			a.routed[r.Name] = f.goal.version
+		}
+		for _, url := range []string{routeType, endpointType} { // they may have waited for it
+			for name := range f.names[url] {
+				n.types[url].due[name] = struct{}{}
+			}
+		}
+	}
+}
+
+// flush sends whatever may be sent now, and tells what was acknowledged.
+func (n *named) flush() error {
+	for {
+		n.report()
+		n.catchUp()
+		sent := false
+		for _, url := range clientTypes {
+			a := n.types[url]
+			if !a.idle() || len(a.due) == 0 {
+				continue
+			}
+			waits := len(a.fresh) > 0 && n.whole && wildcard(url) // for all of it, whatever it is
+			out := n.answerOf(a)
+			if out.empty() && !waits {
+				continue
+			}
+			a.before = map[string]string{}
+			for _, r := range out.added {
+				a.before[r.Name] = a.has[r.Name]
+			}
+			sent = true
+			if err := n.answer(a.ledger, out); err != nil {
+				return err
+			}
+		}
+		if !sent {
+			n.report()
+			return nil
+		}
+	}
+}
+
+// catchUp takes what was published, or refused by others, since the last time.
+func (n *named) catchUp() {
+	for again := true; again; {
+		again = n.find()
+		next, goals := n.fleet.take(n.seat, n.see, n.held, nil)
+		if again = again || next != n.rest && n.rest != nil; again {
+			for _, a := range n.types {
+				for name := range a.nobody {
+					a.due[name] = struct{}{}
+				}
+			}
+		}
+		n.frame, n.rest = next.frame, next
+		for id, g := range goals {
+			if f := n.follow[id]; f != nil {
+				n.aim(id, f, g)
+			}
+		}
+	}
+}
+
+// aim notes what the client is to have of a service.
+func (n *named) aim(id schema.ServiceID, f *followed, g goal) {
+	if f.goal.version != g.version {
+		f.since = n.fleet.now()
+		time.AfterFunc(warmWithin, func() { nudge(n.seat.wake) })
+		if g.version != nil {
+			f.sent = append(slices.DeleteFunc(f.sent, func(v *version) bool { return v == g.version }), g.version)
+		}
+	}
+	f.goal = g
+	n.look[id] = struct{}{}
+	if delete(n.held, id); g.version != nil && !g.published {
+		n.held[id] = struct{}{}
+	}
+	for url, names := range f.names {
+		for name := range names {
+			n.types[url].due[name] = struct{}{}
+		}
+	}
+}
+
+// see is how far the client is with a service.
+func (n *named) see(id schema.ServiceID) item {
+	if f := n.follow[id]; f != nil {
+		return item{goal: f.goal, served: f.goal, own: f.acked}
+	}
+	return item{}
+}
+
+// find notes whose the names are that are to be looked at, and tells whether that is news. What nobody has any more stays with whom it was.
+func (n *named) find() (news bool) {
+	for _, a := range n.types {
+		for name := range a.due {
+			owner, was := n.fleet.owner(a.url, name), a.of[name]
+			if owner == "" || owner == was {
+				continue
+			}
+			news = true
+			if f := n.follow[was]; f != nil {
+				delete(f.names[a.url], name)
+			}
+			delete(a.nobody, name)
+			a.of[name] = owner
+			f := n.follow[owner]
+			if f == nil {
+				f = &followed{names: map[string]map[string]struct{}{}}
+				n.follow[owner] = f
+				n.fleet.follow(n.seat, owner)
+			}
+			if f.names[a.url] == nil {
+				f.names[a.url] = map[string]struct{}{}
+			}
+			f.names[a.url][name] = struct{}{}
+			n.look[owner] = struct{}{}
+		}
+	}
+	return news
+}
+
+// tidy lets go versions of which nothing is asked for any more.
+func (n *named) tidy(f *followed) {
+	f.sent = slices.DeleteFunc(f.sent, func(v *version) bool {
+		return v != f.goal.version && v != f.acked && !slices.ContainsFunc(v.clusters, func(c *discoveryv3.Resource) bool {
+			_, asks := f.names[clusterType][c.Name]
+			return asks
+		})
+	})
+}
+
+// answerOf is what the client asks for and does not have as it is to be, of what is to be looked at.
+func (n *named) answerOf(a *asked) *response {
+	out := &response{}
+	for _, name := range slices.Sorted(maps.Keys(a.due)) {
+		_, fresh := a.fresh[name]
+		switch r := n.wanted(a, name); {
+		case r != nil && a.has[name] != r.Version:
+			out.added = append(out.added, r)
+		case r == nil && name != everything && (a.has[name] != "" || fresh):
+			out.removed = append(out.removed, name)
+		}
+	}
+	clear(a.due)
+	clear(a.fresh)
+	return out
+}
+
+// wanted is a resource as the client is to have it, nil if it is not to.
+func (n *named) wanted(a *asked, name string) *discoveryv3.Resource {
+	f := n.follow[a.of[name]]
+	if f == nil {
+		return nil
+	}
+	next := f.goal.version
+	if r := next.named(a.url, name); r != nil {
+		if had := a.routed[name]; a.url == routeType && had != nil && a.has[name] != r.Version && !n.warm(next, f) {
+			return had.warming(name, next)
+		}
+		if had := f.acked.named(a.url, name); a.url == endpointType && a.has[name] != "" && had != nil && !n.switched(f) {
+			return had // if the routes are refused, all stays as it was
+		}
+		return r
+	}
+	if a.url != clusterType && a.url != endpointType {
+		return nil
+	}
+	for _, v := range slices.Backward(f.sent) { // it asks for it until it has what is in its place
+		if r := v.named(a.url, name); r != nil {
+			return r
+		}
+	}
+	return nil
+}
+
+// warm tells whether the client has all clusters of a version with their endpoints, or had time enough for it.
+func (n *named) warm(v *version, f *followed) bool {
+	if n.fleet.now().Sub(f.since) >= warmWithin {
+		n.log.Warn("a client has not taken new clusters: its routes lead there now all the same", "service", v.ID, "within", warmWithin)
+		return true
+	}
+	at := n.types[endpointType]
+	return n.hasAll(clusterType, v.clusters) && !slices.ContainsFunc(v.endpoints, func(r *discoveryv3.Resource) bool { return at.has[r.Name] == "" || at.flying(r) })
+}
+
+// switched tells whether the client has all routes of a service that it asks for as they are to be.
+func (n *named) switched(f *followed) bool {
+	routes := n.types[routeType]
+	for name := range f.names[routeType] {
+		if r := f.goal.version.named(routeType, name); r == nil || routes.has[name] != r.Version || routes.flying(r) {
+			return false
+		}
+	}
+	return true
+}
+
+// hasAll tells whether the client has acknowledged resources.
+func (n *named) hasAll(url string, all []*discoveryv3.Resource) bool {
+	a := n.types[url]
+	return !slices.ContainsFunc(all, func(r *discoveryv3.Resource) bool { return a.has[r.Name] != r.Version || a.flying(r) })
+}
+
+func (a *asked) flying(r *discoveryv3.Resource) bool {
+	return a.out != nil && slices.Contains(a.out.added, r)
+}
+
+// report tells the fleet what was acknowledged since.
+func (n *named) report() {
+	done := map[schema.ServiceID]*version{}
+	for id := range n.look {
+		f := n.follow[id]
+		if f.acked == f.goal.version || !n.settled(f) {
+			continue
+		}
+		f.acked, done[id] = f.goal.version, f.goal.version
+		n.tidy(f)
+	}
+	clear(n.look)
+	if len(done) > 0 {
+		n.fleet.report(n.seat, done)
+	}
+}
+
+// settled tells whether the client has acknowledged the routes of a service that it asks for, and everything that they lead to.
+func (n *named) settled(f *followed) bool {
+	v, routes := f.goal.version, n.types[routeType]
+	if v == nil {
+		return !slices.ContainsFunc(slices.Collect(maps.Keys(f.names[routeType])), func(name string) bool { return routes.has[name] != "" })
+	}
+	return len(f.names[routeType]) > 0 && n.switched(f) && n.hasAll(clusterType, v.clusters) && n.hasAll(endpointType, v.endpoints)
+}
+
+// refused takes what a client refused out of what is served. It has taken nothing that it names; what it does not name it has.
+func (n *named) refused(a *asked, out *response, message string) {
+	n.log.Warn("client refused", "type", a.url, "why", line(message))
+	bad := slices.DeleteFunc(slices.Clone(out.added), func(r *discoveryv3.Resource) bool { return !strings.Contains(message, r.Name) })
+	unclear := len(bad) == 0
+	if unclear {
+		bad = out.added
+	}
+	found := blame{}
+	var together unit
+	for _, r := range bad {
+		if a.has[r.Name] = a.before[r.Name]; a.before[r.Name] == "" {
+			delete(a.has, r.Name)
+		}
+		f := n.follow[a.of[r.Name]]
+		if f != nil && f.goal.version != nil && f.goal.version != f.acked && found[f.goal.ID] == nil {
+			found[f.goal.ID] = f.goal.version
+			together = append(together, f.goal.ID)
+		}
+	}
+	if slices.Sort(together); !unclear {
+		together = nil
+	}
+	if len(found) == 0 && len(bad) > 0 {
+		n.fleet.refuseOther(n.seat, a.url, bad[0].Name, bad[0].Version, line(message))
+	}
+	for _, v := range found {
+		n.stream.refuse(v, together, message)
+	}
+	good := &response{added: slices.DeleteFunc(slices.Clone(out.added), func(r *discoveryv3.Resource) bool { return slices.Contains(bad, r) })}
+	n.there(a, good)
+}
+
+// inspect compares what the client has with what is published of what it asks for.
+func (n *named) inspect() Inspected {
+	out := Inspected{Node: n.fleet.nodeOf(n.seat)}
+	barred := n.fleet.verdicts()
+	for _, url := range clientTypes {
+		a := n.types[url]
+		wanted, owners := map[string]*discoveryv3.Resource{}, map[string]schema.ServiceID{}
+		for name, id := range a.of {
+			owners[name] = id
+			if r := n.fleet.publishedNamed(url, name); r != nil {
+				wanted[name] = r
+			}
+		}
+		out.Types = append(out.Types, n.inspectType(a.ledger, maps.Clone(a.has), wanted, owners, barred))
+	}
+	return out
+}
