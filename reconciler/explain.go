@@ -38,7 +38,7 @@ type ExplainedTarget struct {
 	Endpoints []string         `json:"endpoints"` // address:port, or name:port as the proxy resolves it
 }
 
-// Explain says what each fleet that listens for the request's exposure does with it; those that have its host come alone.
+// Explain says what each fleet that calls by itself, or listens for the request's exposure does with it; those that have its host come alone.
 func (r *Reconciler) Explain(ctx context.Context, q ExplainQuery) ([]Explained, error) {
 	return asked[[]Explained](ctx, r, q)
 }
@@ -47,14 +47,17 @@ func (l *loop) explain(ctx context.Context, q ExplainQuery) ([]Explained, error)
 	var all, known []Explained
 	for _, id := range sortedKeys(l.releases) {
 		f := l.releases[id]
-		if !slices.ContainsFunc(fleetSpec(f.release.Spec).Listeners, func(x schema.Listener) bool { return x.Exposure == q.Exposure }) {
+		spec := fleetSpec(f.release.Spec)
+		if spec.Kind != schema.GRPC && !slices.ContainsFunc(spec.Listeners, func(x schema.Listener) bool { return x.Exposure == q.Exposure }) {
 			continue
 		}
 		one, err := l.explainFleet(ctx, f.release, q.Request)
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, one)
+		if spec.Kind != schema.GRPC {
+			all = append(all, one)
+		}
 		if one.Service != "" {
 			known = append(known, one)
 		}
@@ -67,11 +70,15 @@ func (l *loop) explain(ctx context.Context, q ExplainQuery) ([]Explained, error)
 
 // explainFleet follows the request through the release: what is served, be it declared so any more or not.
 func (l *loop) explainFleet(ctx context.Context, r release.Release, q render.Request) (Explained, error) {
-	edge := schema.Edge{}
+	edge, kind := schema.Edge{}, fleetSpec(r.Spec).Kind
 	for _, id := range sortedKeys(r.Services) {
-		edge.Services = append(edge.Services, l.asServed(r, id, q.Exposure))
+		exposure := q.Exposure
+		if kind == schema.GRPC {
+			exposure = specOf(r.Services[id]).Exposure
+		}
+		edge.Services = append(edge.Services, l.asServed(r, id, exposure))
 	}
-	out := Explained{Fleet: r.Fleet, Explanation: render.Explain(edge, r.Fleet, r.Layout, q)}
+	out := Explained{Fleet: r.Fleet, Explanation: render.Explain(edge, schema.Fleet{ID: r.Fleet, Kind: kind}, r.Layout, q)}
 	e, is := r.Services[out.Service]
 	if !is {
 		return out, nil

@@ -37,10 +37,14 @@ type Passed struct {
 }
 
 // Explain follows a request through the declarations as Envoy follows it through what they render to: the host first, exact names
-// before wildcards and longer wildcards before shorter ones; then the routes of its service, in order.
-func Explain(e schema.Edge, fleet schema.FleetID, layout envoy.Layout, r Request) Explanation {
+// before wildcards and longer wildcards before shorter ones; then the routes of its service, in order. A gRPC client asks for what it
+// calls whatever its exposure.
+func Explain(e schema.Edge, fleet schema.Fleet, layout envoy.Layout, r Request) Explanation {
 	host := plainHost(r.Host)
 	out := Explanation{Host: host, Bucket: layout.RouteName(r.Exposure, layout.BucketOf(host))}
+	if fleet.Kind == schema.GRPC {
+		out.Bucket = envoy.ClientRouteName(host)
+	}
 	service, name, ok := holder(e, fleet, r.Exposure, host)
 	if !ok {
 		return out
@@ -69,9 +73,9 @@ func plainHost(host string) schema.Hostname {
 }
 
 // holder finds who has a host on a fleet's listener.
-func holder(e schema.Edge, fleet schema.FleetID, exposure schema.Exposure, host schema.Hostname) (best schema.Service, name schema.Hostname, ok bool) {
+func holder(e schema.Edge, fleet schema.Fleet, exposure schema.Exposure, host schema.Hostname) (best schema.Service, name schema.Hostname, ok bool) {
 	for _, s := range e.Services {
-		if s.Fleet != fleet || s.Exposure != exposure {
+		if s.Fleet != fleet.ID || s.Exposure != exposure && fleet.Kind != schema.GRPC {
 			continue
 		}
 		for _, h := range s.Hosts {

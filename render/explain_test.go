@@ -40,7 +40,7 @@ func TestExplain(t *testing.T) {
 		if c.exposure == "" {
 			c.exposure = schema.Public
 		}
-		got := render.Explain(commit.Edge, "edge", envoy.Layout{Generation: 1, Buckets: 32}, render.Request{Host: c.host, Path: c.path, Method: c.method, Header: c.header, Exposure: c.exposure})
+		got := render.Explain(commit.Edge, schema.Fleet{ID: "edge"}, envoy.Layout{Generation: 1, Buckets: 32}, render.Request{Host: c.host, Path: c.path, Method: c.method, Header: c.header, Exposure: c.exposure})
 		route := ""
 		if got.Route != nil {
 			route = got.Route.Name

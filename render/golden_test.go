@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
@@ -101,6 +102,9 @@ func rendered(t *testing.T, files []load.File) string {
 		out.WriteString(message(t, unit.VirtualHost, &routev3.VirtualHost{}))
 		for _, c := range unit.Clusters {
 			out.WriteString(message(t, c.Proto, &clusterv3.Cluster{}))
+		}
+		for _, e := range unit.Endpoints {
+			out.WriteString(message(t, e.Proto, &endpointv3.ClusterLoadAssignment{}))
 		}
 	}
 	return out.String()

@@ -43,7 +43,7 @@ func Platform(p schema.Platform) ([]resource.Resource, error) {
 		out = append(out, resource.Resource{
 			Key:    fleetKey(f.ID),
 			Origin: p.Source.Find("fleets." + string(f.ID)),
-			Spec:   resource.ValueOf(envoy.FleetSpec{Listeners: f.Listeners, Certificates: f.Certificates}),
+			Spec:   resource.ValueOf(fleetSpec(f)),
 		})
 	}
 	for i, z := range p.Zones {
@@ -70,13 +70,21 @@ func Platform(p schema.Platform) ([]resource.Resource, error) {
 	return out, nil
 }
 
+func fleetSpec(f schema.Fleet) envoy.FleetSpec {
+	spec := envoy.FleetSpec{Listeners: f.Listeners, Certificates: f.Certificates}
+	if f.Kind == schema.GRPC { // the other kind goes without saying
+		spec.Kind = f.Kind
+	}
+	return spec
+}
+
 // Mark is the value of the marker record in each zone that says that records in it may be ours.
 func Mark(p schema.Platform) string { return dns.Marker(schema.Zone{}, p.Name).Values[0] }
 
 // IsMark tells whether a key is that of a zone's marker.
 func IsMark(key resource.Key) bool { return strings.HasPrefix(key.Name, "TXT "+dns.MarkerPrefix) }
 
-// Service is what one service asks for: its unit in the fleet, and address records for its host names. A record needs the unit,
+// Service is what one service asks for: its unit in the fleet, and, if there are proxies, address records for its host names. A record needs the unit,
 // so that no name is published before something answers for it, and the mark of its zone.
 func Service(p schema.Platform, s schema.Service) ([]resource.Resource, error) {
 	fleet, ok := p.Fleet(s.Fleet)
@@ -95,6 +103,9 @@ func Service(p schema.Platform, s schema.Service) ([]resource.Resource, error) {
 		Body:    unit.Encode(),
 	}
 	out := []resource.Resource{served}
+	if fleet.Kind == schema.GRPC {
+		return out, nil // clients find it by its name themselves
+	}
 	for i, host := range s.Hosts {
 		records, err := records(p, fleet, s, host)
 		if err != nil {

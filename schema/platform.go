@@ -79,13 +79,14 @@ type Team struct {
 	OnCall  string     `json:"oncall,omitempty"`
 }
 
-// Fleet is a group of Envoys that serve the same services. Node metadata may bind a listener elsewhere than Port says.
+// Fleet is a group of Envoys that serve the same services, or of gRPC clients that call them. Node metadata may bind a listener elsewhere
+// than Port says.
 type Fleet struct {
 	ID        FleetID      `json:"id"`
-	Kind      FleetKind    `json:"kind,omitempty"`
-	Listeners []Listener   `json:"listeners"` // sorted by exposure; in CUE a struct keyed by exposure
-	Addresses []netip.Addr `json:"addresses"` // what the host names resolve to
-	TTL       Duration     `json:"ttl"`       // of the records that point here
+	Kind      FleetKind    `json:"kind,omitempty"` // empty: Proxies
+	Listeners []Listener   `json:"listeners"`      // sorted by exposure; in CUE a struct keyed by exposure
+	Addresses []netip.Addr `json:"addresses"`      // what the host names resolve to
+	TTL       Duration     `json:"ttl"`            // of the records that point here
 
 	Certificates []Certificate `json:"certificates,omitempty"` // sorted by ID; in CUE a struct keyed by ID
 }
@@ -95,8 +96,8 @@ type FleetKind string
 
 // The kinds of fleets.
 const (
-	Proxies FleetKind = ""     // Envoys, as everything is without a word
-	GRPC    FleetKind = "grpc" // gRPC clients, which take routes and endpoints by xDS and call services directly
+	Proxies FleetKind = "envoy" // they take requests
+	GRPC    FleetKind = "grpc"  // clients that ask by xDS where a service is, and call it directly
 )
 
 // Listener is where a fleet takes requests for one exposure.

@@ -101,11 +101,11 @@ type fleetExplanation struct {
 	render.Explanation
 }
 
-// explainAll asks every fleet that listens for the exposure; those that have the host come alone.
+// explainAll asks every fleet that listens for the exposure, or of gRPC clients; those that have the host come alone.
 func explainAll(e schema.Edge, r render.Request) []fleetExplanation {
 	var all, known []fleetExplanation
 	for _, f := range e.Platform.Fleets {
-		if _, listens := f.Listener(r.Exposure); !listens {
+		if _, listens := f.Listener(r.Exposure); !listens && f.Kind != schema.GRPC {
 			continue
 		}
 		services, hosts := 0, 0
@@ -114,8 +114,10 @@ func explainAll(e schema.Edge, r render.Request) []fleetExplanation {
 				services, hosts = services+1, hosts+len(s.Hosts)
 			}
 		}
-		one := fleetExplanation{f.ID, render.Explain(e, f.ID, envoy.Layout{Generation: 1, Buckets: envoy.Buckets(services, hosts)}, r)}
-		all = append(all, one)
+		one := fleetExplanation{f.ID, render.Explain(e, f, envoy.Layout{Generation: 1, Buckets: envoy.Buckets(services, hosts)}, r)}
+		if f.Kind != schema.GRPC {
+			all = append(all, one)
+		}
 		if one.Service != "" {
 			known = append(known, one)
 		}

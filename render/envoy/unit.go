@@ -62,6 +62,7 @@ type Spec struct {
 
 // FleetSpec is the specification of an envoy/fleet: what its proxies have in common.
 type FleetSpec struct {
+	Kind         schema.FleetKind     `json:"kind,omitempty"` // empty: Envoys
 	Listeners    []schema.Listener    `json:"listeners"`
 	Certificates []schema.Certificate `json:"certificates,omitempty"`
 }

@@ -9,7 +9,7 @@ var DaemonOnly = []schema.Code{
 	"backend/address", "backend/health", "backend/local", "backend/location", "backend/loop", "backend/twice", "budget/hosts",
 	"budget/regexes", "budget/routes", "exposure/opened", "field/date", "field/deprecated", "field/duration", "field/name", "file/attribute",
 	"file/case", "file/ignored", "file/package", "file/place", "file/private", "file/shared", "file/unfit", "fleet/address",
-	"fleet/addresses", "fleet/bound", "fleet/certificate", "fleet/exposure", "fleet/listeners", "fleet/policies", "fleet/policy", "fleet/port", "fleet/unknown", "healthcheck/account", "healthcheck/form", "healthcheck/target", "header/both", "header/reserved", "host/certificate", "host/domain",
+	"fleet/addresses", "fleet/bound", "fleet/certificate", "fleet/exposure", "fleet/grpc", "fleet/listeners", "fleet/policies", "fleet/policy", "fleet/port", "fleet/unknown", "healthcheck/account", "healthcheck/form", "healthcheck/target", "header/both", "header/reserved", "host/certificate", "host/domain",
 	"host/duplicate", "host/length", "host/none", "host/protected", "host/record", "host/removed", "host/twice", "host/wildcard", "host/zone",
 	"limit/commit", "limit/crash", "limit/input", "limit/memory", "limit/nesting", "limit/output", "limit/problems", "limit/time",
 	"owner/oncall", "owner/team", "platform/approver", "platform/defaults", "platform/duplicate", "platform/freeze", "platform/name",

@@ -145,6 +145,10 @@ func (j *judgement) checkFleet() {
 		j.problem("fleet/unknown", "fleet", fmt.Sprintf("there is no fleet %s", s.Fleet), meant(s.Fleet, j.fleets(), "fleets are declared in platform/: "+join(j.fleets())))
 		return
 	}
+	if fleet.Kind == schema.GRPC {
+		j.checkClients(fleet)
+		return
+	}
 	if _, listens := fleet.Listener(s.Exposure); !listens && len(fleet.Listeners) > 0 && s.Exposure != "" { // a fleet without any is told once
 		j.problem("fleet/exposure", "exposure", fmt.Sprintf("fleet %s takes no %s requests", s.Fleet, s.Exposure), "choose another fleet or exposure, or ask the platform team for a listener")
 	}
