@@ -281,8 +281,7 @@ func (n *named) answerOf(a *asked) *response {
 			out.removed = append(out.removed, name)
 		}
 	}
-	clear(a.due)
-	clear(a.fresh)
+	a.due, a.fresh = map[string]struct{}{}, map[string]struct{}{} // those that held thousands are slow to walk, also when they are empty
 	return out
 }
 
@@ -346,6 +345,9 @@ func (a *asked) flying(r *discoveryv3.Resource) bool {
 
 // report tells the fleet what was acknowledged since.
 func (n *named) report() {
+	if len(n.look) == 0 {
+		return
+	}
 	done := map[schema.ServiceID]*version{}
 	for id := range n.look {
 		f := n.follow[id]
@@ -355,7 +357,7 @@ func (n *named) report() {
 		f.acked, done[id] = f.goal.version, f.goal.version
 		n.tidy(f)
 	}
-	clear(n.look)
+	n.look = map[schema.ServiceID]struct{}{} // as in answerOf
 	if len(done) > 0 {
 		n.fleet.report(n.seat, done)
 	}
