@@ -159,7 +159,7 @@ func (l *loop) content(ctx context.Context, id schema.ServiceID, e release.Entry
 // ports is the fleet as the proxies need it.
 func (f *fleet) ports() schema.Fleet {
 	spec := fleetSpec(f.release.Spec)
-	return schema.Fleet{ID: f.release.Fleet, Kind: spec.Kind, Listeners: spec.Listeners, Certificates: spec.Certificates}
+	return schema.Fleet{ID: f.release.Fleet, Kind: spec.Kind, Listeners: spec.Listeners, Certificates: spec.Certificates, Runtime: spec.Runtime}
 }
 
 // unit is the content with a hash, from memory or the store.

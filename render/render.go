@@ -71,7 +71,7 @@ func Platform(p schema.Platform) ([]resource.Resource, error) {
 }
 
 func fleetSpec(f schema.Fleet) envoy.FleetSpec {
-	spec := envoy.FleetSpec{Listeners: f.Listeners, Certificates: f.Certificates}
+	spec := envoy.FleetSpec{Listeners: f.Listeners, Certificates: f.Certificates, Runtime: f.Runtime}
 	if f.Kind == schema.GRPC { // the other kind goes without saying
 		spec.Kind = f.Kind
 	}

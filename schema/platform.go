@@ -89,6 +89,8 @@ type Fleet struct {
 	TTL       Duration     `json:"ttl"`            // of the records that point here
 
 	Certificates []Certificate `json:"certificates,omitempty"` // sorted by ID; in CUE a struct keyed by ID
+
+	Runtime map[string]string `json:"runtime,omitempty"` // of its proxies: values by key, as Envoy's runtime_modify takes them
 }
 
 // FleetKind says who a fleet are.

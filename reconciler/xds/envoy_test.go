@@ -66,9 +66,18 @@ func proxyNamed(t *testing.T, c envoy.Config, id string, port int) string {
 	if err := free.Close(); err != nil {
 		t.Fatal(err)
 	}
-	c.Node, c.Fleet, c.XDS, c.Listen = id, "edge", fmt.Sprintf("127.0.0.1:%d", port), map[string]string{"public": at}
-	envoy.Run(t, c)
+	c.Listen = map[string]string{"public": at}
+	runNamed(t, c, id, port)
 	return at
+}
+
+func runNamed(t *testing.T, c envoy.Config, id string, port int) *envoy.Proxy {
+	t.Helper()
+	c.Node, c.Fleet, c.XDS = id, "edge", fmt.Sprintf("127.0.0.1:%d", port)
+	if c.Listen == nil {
+		c.Listen = map[string]string{"public": "127.0.0.1:0"}
+	}
+	return envoy.Run(t, c)
 }
 
 func backend(t *testing.T, name string) netip.AddrPort {

@@ -26,9 +26,12 @@ func (t *stream) flush() error {
 	}
 }
 
-// round makes one answer of each type, in the order in which a proxy must have them: secrets, clusters, the routes that lead to them,
+// round makes one answer of each type, in the order in which a proxy must have them: runtime, secrets, clusters, the routes that lead to them,
 // and listeners last.
 func (t *stream) round() error {
+	if err := t.offerRuntime(); err != nil {
+		return err
+	}
 	if err := t.offerSecrets(); err != nil {
 		return err
 	}

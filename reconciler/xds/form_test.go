@@ -12,6 +12,7 @@ import (
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	runtimev3 "github.com/envoyproxy/go-control-plane/envoy/service/runtime/v3"
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
@@ -151,6 +152,8 @@ func nameOf(a *anypb.Any) string {
 			return err.Error()
 		}
 		return e.ClusterName
+	case runtimeType:
+		of = &runtimev3.Runtime{}
 	case clusterType:
 		of = &clusterv3.Cluster{}
 	case listenerType:

@@ -22,6 +22,7 @@ type frame struct {
 	scopes  map[string]*discoveryv3.Resource
 	scoped  map[string]string // their versions
 	routes  map[string]place  // by route configuration
+	runtime *discoveryv3.Resource
 }
 
 // packing is how services lie in buckets: in those that listeners lead to, and in those that they led to before. Requests of connections that
@@ -45,6 +46,7 @@ type place struct {
 
 func newFrame(fleet schema.Fleet, p packing) *frame {
 	f := &frame{fleet: fleet, packing: p, scopes: map[string]*discoveryv3.Resource{}, scoped: map[string]string{}, routes: map[string]place{}}
+	f.runtime = resource(runtimeType, envoy.RuntimeLayer, marshal(envoy.Runtime(fleet)))
 	for _, layout := range p.layouts() {
 		for _, l := range fleet.Listeners {
 			for _, s := range envoy.Scopes(l.Exposure, layout) {
@@ -60,7 +62,7 @@ func newFrame(fleet schema.Fleet, p packing) *frame {
 }
 
 func (f *frame) same(fleet schema.Fleet, p packing) bool {
-	return f.packing == p && f.fleet.Kind == fleet.Kind && reflect.DeepEqual(f.fleet.Listeners, fleet.Listeners) && reflect.DeepEqual(f.fleet.Certificates, fleet.Certificates)
+	return f.packing == p && f.fleet.Kind == fleet.Kind && maps.Equal(f.fleet.Runtime, fleet.Runtime) && reflect.DeepEqual(f.fleet.Listeners, fleet.Listeners) && reflect.DeepEqual(f.fleet.Certificates, fleet.Certificates)
 }
 
 func (f *frame) sameRoutes(o *frame) bool { return maps.Equal(f.routes, o.routes) }

@@ -8,6 +8,7 @@ import (
 
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 
+	"github.com/edgewright/edgewright/render/envoy"
 	"github.com/edgewright/edgewright/schema"
 )
 
@@ -85,7 +86,7 @@ func (t *stream) inspect() Inspected {
 	for _, one := range []struct {
 		l      *ledger
 		wanted map[string]*discoveryv3.Resource
-	}{{t.clusters, clusters}, {t.secrets.ledger, secrets}, {t.routes, routes}, {t.scopes, t.frame.scopes}, {t.listeners, t.frame.listeners(t.node.bind)}} {
+	}{{t.runtime.ledger, t.runtimeWanted()}, {t.clusters, clusters}, {t.secrets.ledger, secrets}, {t.routes, routes}, {t.scopes, t.frame.scopes}, {t.listeners, t.frame.listeners(t.node.bind)}} {
 		out.Types = append(out.Types, t.inspectType(one.l, t.hasOf(one.l), one.wanted, owners, barred))
 	}
 	return out
@@ -192,6 +193,14 @@ func (f *fleet) wants(at *frame) (clusters, routes map[string]*discoveryv3.Resou
 		routes[name] = f.route(name, where, buckets[name])
 	}
 	return clusters, routes, owners
+}
+
+// runtimeWanted is the fleet's layer, if the proxy asks for it.
+func (t *stream) runtimeWanted() map[string]*discoveryv3.Resource {
+	if _, asks := t.runtime.wanted[envoy.RuntimeLayer]; !asks {
+		return nil
+	}
+	return map[string]*discoveryv3.Resource{envoy.RuntimeLayer: t.frame.runtime}
 }
 
 // secretsOf are those of the fleet that a proxy asks for.

@@ -27,7 +27,7 @@ func (t *stream) refusal(l *ledger, out *response, message string) {
 	}
 }
 
-// otherRefused notes a refusal of listeners, scopes or secrets. They stay as they are until the fleet changes. Of a secret Envoy does not
+// otherRefused notes a refusal of listeners, scopes, secrets or runtime. They stay as they are until the fleet changes. Of a secret Envoy does not
 // say which it was.
 func (t *stream) otherRefused(l *ledger, out *response, message string) {
 	named := slices.DeleteFunc(slices.Clone(out.added), func(r *discoveryv3.Resource) bool { return !strings.Contains(message, r.Name) })

@@ -34,6 +34,11 @@ func (t *stream) take(r *discoveryv3.DeltaDiscoveryRequest) error {
 			return err
 		}
 	}
+	if l == t.runtime.ledger {
+		if err := t.runtime.subscribe(r, first); err != nil {
+			return err
+		}
+	}
 	if l == t.secrets.ledger {
 		if err := t.secrets.subscribe(r, first); err != nil {
 			return err
@@ -62,6 +67,8 @@ func (t *stream) ledger(url string) *ledger {
 		return t.scopes
 	case routeType:
 		return t.routes
+	case runtimeType:
+		return t.runtime.ledger
 	case secretType:
 		return t.secrets.ledger
 	default:

@@ -6,6 +6,7 @@ import (
 	endpointservice "github.com/envoyproxy/go-control-plane/envoy/service/endpoint/v3"
 	listenerservice "github.com/envoyproxy/go-control-plane/envoy/service/listener/v3"
 	routeservice "github.com/envoyproxy/go-control-plane/envoy/service/route/v3"
+	runtimeservice "github.com/envoyproxy/go-control-plane/envoy/service/runtime/v3"
 	secretservice "github.com/envoyproxy/go-control-plane/envoy/service/secret/v3"
 	"google.golang.org/grpc"
 )
@@ -24,6 +25,7 @@ func (s *Server) Register(g *grpc.Server) {
 	routeservice.RegisterRouteDiscoveryServiceServer(g, routes{server: s})
 	routeservice.RegisterScopedRoutesDiscoveryServiceServer(g, scopes{server: s})
 	endpointservice.RegisterEndpointDiscoveryServiceServer(g, endpoints{server: s})
+	runtimeservice.RegisterRuntimeDiscoveryServiceServer(g, runtimes{server: s})
 	secretservice.RegisterSecretDiscoveryServiceServer(g, secrets{server: s})
 }
 
@@ -90,3 +92,11 @@ type endpoints struct {
 
 func (e endpoints) StreamEndpoints(g sotwStream) error { return e.server.sotw(g, endpointType) }
 func (e endpoints) DeltaEndpoints(g deltaStream) error { return e.server.delta(g, endpointType) }
+
+type runtimes struct {
+	runtimeservice.UnimplementedRuntimeDiscoveryServiceServer
+	server *Server
+}
+
+func (r runtimes) StreamRuntime(g sotwStream) error { return r.server.sotw(g, runtimeType) }
+func (r runtimes) DeltaRuntime(g deltaStream) error { return r.server.delta(g, runtimeType) }

@@ -12,13 +12,14 @@ import (
 	"github.com/edgewright/edgewright/schema"
 )
 
-// The types served. Each proxy asks for all but the routes and secrets by wildcard.
+// The types served. Each proxy asks for clusters, listeners and scopes by wildcard, and for all others by name.
 const (
 	clusterType  = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
 	listenerType = "type.googleapis.com/envoy.config.listener.v3.Listener"
 	scopeType    = "type.googleapis.com/envoy.config.route.v3.ScopedRouteConfiguration"
 	routeType    = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration"
 	endpointType = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment"
+	runtimeType  = "type.googleapis.com/envoy.service.runtime.v3.Runtime"
 	secretType   = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"
 )
 
@@ -26,7 +27,9 @@ const (
 func wildcard(url string) bool { return url == clusterType || url == listenerType || url == scopeType }
 
 // byName tells whether a type is served by the names that the proxy asks for.
-func byName(url string) bool { return url == routeType || url == secretType || url == endpointType }
+func byName(url string) bool {
+	return url == routeType || url == secretType || url == endpointType || url == runtimeType
+}
 
 // version is a service as published at one time, encoded once for all streams. It is never changed.
 type version struct {

@@ -65,6 +65,7 @@ type FleetSpec struct {
 	Kind         schema.FleetKind     `json:"kind,omitempty"` // empty: Envoys
 	Listeners    []schema.Listener    `json:"listeners"`
 	Certificates []schema.Certificate `json:"certificates,omitempty"`
+	Runtime      map[string]string    `json:"runtime,omitempty"`
 }
 
 // Layout is how units are packed: Buckets scopes for each exposure, named by Generation so that another count can be made beside it.

@@ -14,7 +14,7 @@ import (
 
 // examples are values of definitions, for hints, as CUE writes them.
 var examples = map[string]string{
-	"ID": `"name"`, "Hostname": `"www.acme.example"`, "Duration": `"5s"`, "Path": `"/path"`, "AddrPort": `"10.0.0.1:8080"`, "Addr": `"192.0.2.10"`,
+	"RuntimeKey": `"envoy.reloadable_features.some_name"`, "ID": `"name"`, "Hostname": `"www.acme.example"`, "Duration": `"5s"`, "Path": `"/path"`, "AddrPort": `"10.0.0.1:8080"`, "Addr": `"192.0.2.10"`,
 	"Date": `"2027-01-31"`, "Exposure": `"public"`, "Rule": `"backend/health"`, "Port": "8080", "RetryOn": `"connect-failure"`, "HeaderName": `"x-name"`, "HeaderValue": `"value"`,
 	"FieldPath": `"routes.match.path.regex"`, "OnCall": `"#team-oncall"`, "RecordName": `"www.acme.example"`, "Region": `"eu-central-1"`, "SetID": `"blue"`,
 	"RoleARN": `"arn:aws:iam::123456789012:role/edgewright"`, "HealthCheckName": `"web"`, "HealthCheckRef": `"web"`, "FilePath": `"/etc/edgewright/tls/name.pem"`, "Cipher": `"ECDHE-RSA-AES128-GCM-SHA256"`,

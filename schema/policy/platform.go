@@ -74,8 +74,8 @@ func (j *judgement) judgeFreeze(at string, f schema.Freeze) {
 func (j *judgement) judgeFleet(f schema.Fleet) {
 	at := "fleets." + string(f.ID)
 	if f.Kind == schema.GRPC {
-		if len(f.Listeners)+len(f.Addresses)+len(f.Certificates) > 0 {
-			j.problem("fleet/grpc", at, at+" is of gRPC clients, which call services directly: nothing takes requests for it", "leave out listeners, addresses and certificates, or the kind")
+		if len(f.Listeners)+len(f.Addresses)+len(f.Certificates)+len(f.Runtime) > 0 {
+			j.problem("fleet/grpc", at, at+" is of gRPC clients, which call services directly: nothing takes requests for it", "leave out listeners, addresses, certificates and runtime, or the kind")
 		}
 		return
 	}
