@@ -431,3 +431,86 @@ func restartAndChange(t *testing.T, like envoy.Config) {
 		t.Errorf("%d of %d requests failed: %s", len(failed), count, failed[0])
 	}
 }
+
+// TestInvariant6RolledBackWhileAway has real proxies come back to a server that was started anew with an older release than they have: they go
+// back to it, and no request fails. A proxy that speaks state of the world does not say what it has, and an answer without the newer cluster
+// takes it away before the routes have changed: for a moment its requests fail.
+func TestInvariant6RolledBackWhileAway(t *testing.T) { bootstraps(t, rolledBackWhileAway) }
+
+func rolledBackWhileAway(t *testing.T, like envoy.Config) {
+	l := localListener(t)
+	s, g := controlAt(t, l)
+	blue, green := backend(t, "blue"), backend(t, "green")
+	a, b, other := declaredAt(t, "a", blue, "a.test"), declaredAt(t, "b", blue, "b.test"), declaredAt(t, "other", blue, "other.test")
+	s.Publish(release(a, b, other))
+	proxy := proxyNamed(t, like, "one", l.Addr().(*net.TCPAddr).Port)
+	eventually(t, "served", acknowledgedAs(s, a))
+	newer, added := declaredAt(t, "a", green, "a.test"), declaredAt(t, "added", green, "added.test")
+	s.Publish(release(newer, b, other, added))
+	eventually(t, "the newer one is served", func() bool { return acknowledgedAs(s, newer)() && acknowledgedAs(s, added)() })
+	c := &http.Client{Timeout: 5 * time.Second}
+	eventually(t, "it answers", func() bool { got, err := get(c, proxy, "a.test"); return err == nil && got == "green" })
+	stop := load(t, []string{proxy}, []string{"a.test", "b.test", "other.test"})
+	g.Stop()
+	time.Sleep(200 * time.Millisecond) // it serves on
+
+	again, err := net.Listen("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, _ = controlAt(t, again)
+	s.Publish(release(a, b, other))
+	eventually(t, "it is back at the older one", func() bool {
+		n := s.Nodes()
+		return acknowledgedAs(s, a)() && acknowledgedAs(s, b)() && acknowledgedAs(s, other)() && n[0].Behind == 0
+	})
+	eventually(t, "it answers as before", func() bool { got, err := get(c, proxy, "a.test"); return err == nil && got == "blue" })
+	if got, err := get(c, proxy, "added.test"); err == nil {
+		t.Errorf("added.test is answered by %s, which is not published", got)
+	}
+	count, failed := stop()
+	failed = slices.DeleteFunc(failed, func(f string) bool { return like.Whole && strings.HasPrefix(f, "a.test: 503") })
+	if len(failed) > 0 {
+		t.Errorf("%d of %d requests failed: %s", len(failed), count, failed[0])
+	}
+}
+
+// TestInvariant6ServicesComeAndGo adds and removes 100 services while endpoints of others come and are drained: no request fails, and a
+// service that is acknowledged answers at once.
+func TestInvariant6ServicesComeAndGo(t *testing.T) { bootstraps(t, servicesComeAndGo) }
+
+func servicesComeAndGo(t *testing.T, like envoy.Config) {
+	s, port := control(t)
+	proxy := proxyNamed(t, like, "one", port)
+	blue, green := backend(t, "blue"), backend(t, "green")
+	stays := declaredAt(t, "stays", blue, "stays.test")
+	drains := func(n int) Service {
+		at := [][]netip.AddrPort{{blue, green}, {green}, {green, blue}, {blue}}[n%4]
+		return declaredAtAll(t, "drains", at, "drains.test")
+	}
+	s.Publish(release(stays, drains(0)))
+	eventually(t, "served", func() bool { return acknowledgedAs(s, stays)() && acknowledgedAs(s, drains(0))() })
+	c := &http.Client{Timeout: 5 * time.Second}
+	for _, h := range []string{"stays.test", "drains.test"} {
+		eventually(t, h+" is served", func() bool { _, err := get(c, proxy, h); return err == nil })
+	}
+	stop := load(t, []string{proxy}, []string{"stays.test", "drains.test"})
+	for n := range 100 {
+		host := fmt.Sprintf("h%d.test", n)
+		comes := declaredAt(t, fmt.Sprintf("s%d", n), blue, hostname(host))
+		s.Publish(release(stays, drains(n), comes))
+		eventually(t, host, func() bool { return acknowledgedAs(s, comes)() && acknowledgedAs(s, drains(n))() })
+		if _, err := get(c, proxy, host); err != nil {
+			t.Errorf("%s is acknowledged, and answers %v", host, err)
+		}
+	}
+	s.Publish(release(stays, drains(0)))
+	eventually(t, "the last one is gone", acknowledgedAs(s, Service{ID: "s99"}))
+	count, failed := stop()
+	if len(failed) > 0 {
+		t.Errorf("%d of %d requests failed: %s", len(failed), count, failed[0])
+	}
+	if count < 500 {
+		t.Errorf("only %d requests", count)
+	}
+}

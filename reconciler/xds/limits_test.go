@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"net"
 	"path"
+	"slices"
 	"strings"
 	"sync/atomic"
-	"slices"
 	"testing"
 	"time"
 
@@ -170,7 +170,9 @@ func testSlowReader(t *testing.T, speaks form) {
 	_ = slow.Send(all)
 	eventually(t, "all routes are on their way", func() bool {
 		got, err := s.Inspect(t.Context(), "edge", "slow")
-		return err == nil && slices.ContainsFunc(got.Types, func(one InspectedType) bool { return one.URL == routeType && one.Has == len(all.ResourceNamesSubscribe) })
+		return err == nil && slices.ContainsFunc(got.Types, func(one InspectedType) bool {
+			return one.URL == routeType && one.Has == len(all.ResourceNamesSubscribe)
+		})
 	})
 	_ = slow.Send(&discoveryv3.DeltaDiscoveryRequest{TypeUrl: scopeType}) // a stream has room for one answer, however large
 

@@ -40,9 +40,14 @@ func declared(t testing.TB, id string, port uint16, hosts ...schema.Hostname) Se
 
 func declaredAt(t testing.TB, id string, at netip.AddrPort, hosts ...schema.Hostname) Service {
 	t.Helper()
+	return declaredAtAll(t, id, []netip.AddrPort{at}, hosts...)
+}
+
+func declaredAtAll(t testing.TB, id string, at []netip.AddrPort, hosts ...schema.Hostname) Service {
+	t.Helper()
 	s := schema.Service{
 		ID: schema.ServiceID(id), Exposure: "public", Hosts: hosts,
-		Backends: []schema.Backend{{ID: "b", Location: schema.Addresses([]netip.AddrPort{at})}},
+		Backends: []schema.Backend{{ID: "b", Location: schema.Addresses(at)}},
 		Routes:   []schema.Route{{Name: "all", Action: schema.Forward{To: []schema.Destination{{Backend: "b", Weight: 100}}}}},
 	}
 	u, _, err := envoy.Render(fleetOf("edge"), s)
