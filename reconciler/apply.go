@@ -149,7 +149,7 @@ func (l *loop) finish(ctx context.Context, f flight, steps []plan.Step, outcome 
 		return
 	}
 	for _, e := range entries {
-		l.owned[e.Key] = e
+		l.own(e)
 	}
 	for _, s := range steps {
 		delete(l.failures, s.ID())
@@ -323,9 +323,13 @@ func (l *loop) forget(keys []resource.Key) {
 // rehome notes that a record, itself unchanged, leads to another service of its fleet by now: a host name moved.
 func (l *loop) rehome() {
 	moved := map[resource.Key]bool{}
-	for key, e := range l.owned {
+	for key := range l.homes {
+		e, owned := l.owned[key]
 		want, desired := l.desired[key]
-		if desired && e.Spec != nil && bytes.Equal(e.Spec, want.Spec) && !slices.Equal(e.Needs, want.Needs) {
+		switch {
+		case !owned || !desired || e.Spec == nil || slices.Equal(e.Needs, want.Needs):
+			delete(l.homes, key)
+		case bytes.Equal(e.Spec, want.Spec):
 			moved[key] = true
 		}
 	}
@@ -344,7 +348,12 @@ func (l *loop) keep(e state.Entry) {
 		l.Log.Error("store inventory entry", "key", e.Key.String(), "error", err)
 		return
 	}
-	l.owned[e.Key] = e
+	l.own(e)
+}
+
+// own takes an inventory entry into what is known.
+func (l *loop) own(e state.Entry) {
+	l.owned[e.Key], l.homes[e.Key] = e, struct{}{}
 }
 
 // inFlight tells whether a call is about to change a key.

@@ -175,6 +175,7 @@ func (l *loop) replace(next map[schema.ServiceID][]resource.Resource) {
 		delete(l.byService, id)
 		for _, res := range resources {
 			l.byService[id] = append(l.byService[id], res.Key)
+			l.homes[res.Key] = struct{}{}
 		}
 	}
 }

@@ -60,8 +60,13 @@ func (l *loop) render(edge schema.Edge, h held) (map[schema.ServiceID][]resource
 		}
 		rendered[""] = resources
 	}
-	for _, s := range edge.Services {
-		if old, existed := l.edge.Service(s.ID); !all && existed && old.Same(s) {
+	for old, now := range l.edge.Beside(edge) {
+		if now == nil {
+			rendered[old.ID] = nil
+			continue
+		}
+		s := *now
+		if !all && old != nil && old.Same(s) {
 			continue
 		}
 		resources, err := render.Service(edge.Platform, s)
@@ -75,11 +80,6 @@ func (l *loop) render(edge schema.Edge, h held) (map[schema.ServiceID][]resource
 				Message: fmt.Sprintf("service %s cannot be rendered: %v", s.ID, err)})
 		default:
 			rendered[s.ID] = resources
-		}
-	}
-	for _, s := range l.edge.Services {
-		if _, still := edge.Service(s.ID); !still {
-			rendered[s.ID] = nil
 		}
 	}
 	return rendered, problems

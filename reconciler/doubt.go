@@ -219,7 +219,7 @@ func (l *loop) drop(ctx context.Context, f flight, outcome plan.Outcome, why str
 		return
 	}
 	for _, e := range entries {
-		l.owned[e.Key] = e
+		l.own(e)
 	}
 	l.land(f)
 }

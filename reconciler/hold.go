@@ -38,11 +38,11 @@ func holdBack(good, declared schema.Edge, problems []schema.Problem, mentions fu
 			}
 		}
 	}
-	was, want := byID(good.Services), byID(declared.Services)
-	why := held{}
-	if len(bad) > 0 {
-		why = reasons(tie(was, want, bad, mentions), bad)
+	if len(bad) == 0 {
+		return schema.Edge{Platform: declared.Platform, Services: slices.Clone(declared.Services)}, held{}, true
 	}
+	was, want := byID(good.Services), byID(declared.Services)
+	why := reasons(tie(was, want, bad, mentions), bad)
 	for id := range why {
 		if old, existed := was[id]; existed {
 			want[id] = old

@@ -51,6 +51,7 @@ type loop struct {
 	zones    map[resource.Scope]*zone
 	releases map[schema.FleetID]*fleet
 	owned    map[resource.Key]state.Entry
+	homes    map[resource.Key]struct{} // keys owned or desired anew, of which rehome has not said that they lead where they are to
 
 	// What differs.
 	dirty   map[resource.Key]bool
@@ -127,6 +128,7 @@ type fleet struct {
 	out      xds.Release     // and as they got it then
 	version  int64           // of the stored item
 	snapshot plan.Snapshot   // of the release
+	holders  release.Holders // of its names; nil: to be found out
 }
 
 // failure keeps a step that went wrong from being tried in a circle.
@@ -194,6 +196,7 @@ func newLoop(ctx context.Context, r *Reconciler) *loop {
 		zones:      map[resource.Scope]*zone{},
 		releases:   map[schema.FleetID]*fleet{},
 		owned:      map[resource.Key]state.Entry{},
+		homes:      map[resource.Key]struct{}{},
 		dirty:      map[resource.Key]bool{},
 		steps:      map[resource.Key]plan.Step{},
 		shown:      map[resource.Key]plan.Step{},

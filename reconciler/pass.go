@@ -57,7 +57,7 @@ func (l *loop) sweep(now time.Time) {
 		l.dirty[key] = true
 	}
 	for key := range l.owned {
-		l.dirty[key] = true
+		l.dirty[key], l.homes[key] = true, struct{}{}
 	}
 	for _, f := range l.releases {
 		for key := range f.release.Snapshot(now).Resources {

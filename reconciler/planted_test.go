@@ -47,7 +47,7 @@ var planted = []struct {
 	{4, "the freeze of a fleet leaves out records that lead to it", "freeze.go", "return k.Kind.OfProxies() && f.Covers(", "return !PLANTED && k.Kind.OfProxies() && f.Covers("},
 	{3, "what is paused is not left alone", "judge.go", "if mode == schema.Pause {\n		return Status{Paused", "if mode == schema.Pause && !PLANTED {\n		return Status{Paused"},
 	{3, "what only reports is healed", "judge.go", "case mode == schema.Report && !s.Key.Kind.OfProxies():", "case mode == schema.Report && !s.Key.Kind.OfProxies() && !PLANTED:"},
-	{2, "what is let go is not remembered", "settle.go", "l.owned[key] = next", "l.owned[key] = pick(PLANTED, e, next)"},
+	{2, "what is let go is not remembered", "settle.go", "l.own(next)", "l.own(pick(PLANTED, e, next))"},
 	{39, "what is let go is ours again after a start", "settle.go", "l.Books.Inventory.Put(ctx, next)", "l.Books.Inventory.Put(ctx, pick(PLANTED, e, next))"},
 	{12, "where it led that is let go does not linger", "settle.go", "	next.Gone[len(next.Gone)-1].At = l.Now() //", "	next.Gone[len(next.Gone)-1].At = l.Now()\n	next.Gone = pick(PLANTED, nil, next.Gone) //"},
 	{48, "what is let go while a call about it is open becomes ours again", "settle.go", "if f, is := l.callAbout(key); is {", "if f, is := l.callAbout(key); is && !PLANTED {"},

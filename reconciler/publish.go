@@ -1,6 +1,7 @@
 package reconciler
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"maps"
@@ -78,12 +79,39 @@ func (l *loop) replaceRelease(ctx context.Context, f *fleet, next release.Releas
 	if err != nil {
 		return fmt.Errorf("store release of fleet %s: %w", next.Fleet, err)
 	}
-	before := f.snapshot
-	f.release, f.stored, f.version, f.snapshot = next, next, version, next.Snapshot(l.Now())
-	l.markChanged(f.release.Scope(), &before, &f.snapshot)
+	changed := next.Differing(f.release)
+	before := f.release
+	f.release, f.stored, f.version = next, next, version
+	l.noteRelease(f, before, changed)
 	l.compare()
 	l.stale = true
 	return l.serve(ctx, f)
+}
+
+// noteRelease brings what is known of a fleet's release up to date, with the services in which it is not as before.
+func (l *loop) noteRelease(f *fleet, before release.Release, changed []schema.ServiceID) {
+	f.snapshot.Taken = l.Now()
+	set := func(key resource.Key, value resource.Value) {
+		if bytes.Equal(f.snapshot.Resources[key], value) {
+			return
+		}
+		if l.dirty[key] = true; value == nil {
+			delete(f.snapshot.Resources, key)
+		} else {
+			f.snapshot.Resources[key] = value
+		}
+	}
+	set(f.release.FleetKey(), f.release.Spec)
+	for _, id := range changed {
+		was, now := before.Services[id], f.release.Services[id]
+		if f.holders != nil {
+			f.holders.Move(id, was.Hosts(), now.Hosts())
+		}
+		if now.Removed {
+			now.Spec = nil
+		}
+		set(f.release.Key(id), now.Spec)
+	}
 }
 
 // serve hands a fleet's release to the proxies. Only what differs from the one that they were handed before is made anew.

@@ -25,8 +25,8 @@ func (l *loop) restore(ctx context.Context) (err error) {
 	if l.owned, err = l.Books.Inventory.All(ctx); err != nil {
 		return fmt.Errorf("read inventory: %w", err)
 	}
-	for key, e := range l.owned {
-		l.owned[key] = restarted(e, l.Now())
+	for _, e := range l.owned {
+		l.own(restarted(e, l.Now()))
 	}
 	if l.approvals, err = l.Books.Approvals.All(ctx); err != nil {
 		return fmt.Errorf("read approvals: %w", err)

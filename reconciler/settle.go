@@ -195,7 +195,7 @@ func (l *loop) letGo(ctx context.Context, key resource.Key) error {
 		return err
 	}
 	next.Gone[len(next.Gone)-1].At = l.Now() // it was ours until it was written
-	l.owned[key] = next
+	l.own(next)
 	return l.undecide(ctx, key)
 }
 
@@ -251,7 +251,7 @@ func (l *loop) adoptAsFound(ctx context.Context, now time.Time) error {
 		return fmt.Errorf("adopt: %w", err)
 	}
 	for _, e := range entries {
-		l.owned[e.Key] = e
+		l.own(e)
 	}
 	l.count(ctx, steps, "applied")
 	l.dirtySteps(steps)

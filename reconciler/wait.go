@@ -208,7 +208,10 @@ func (l *loop) nameTaken(s plan.Step, known map[schema.FleetID]release.Holders) 
 	}
 	holders, there := known[fleet]
 	if !there {
-		holders = f.release.Holders()
+		if f.holders == nil {
+			f.holders = f.release.Holders()
+		}
+		holders = f.holders
 		known[fleet] = holders
 	}
 	for _, host := range s.Hosts() {

@@ -2,8 +2,10 @@ package schema
 
 import (
 	"cmp"
+	"iter"
 	"reflect"
 	"slices"
+	"sort"
 )
 
 // Identifiers and names. Hostname is lower case, without port and without a final dot; a leading "*." makes it a wildcard.
@@ -93,9 +95,34 @@ type Edge struct {
 
 // Service finds a service by its ID.
 func (e Edge) Service(id ServiceID) (Service, bool) {
-	i, found := slices.BinarySearchFunc(e.Services, id, func(s Service, id ServiceID) int { return cmp.Compare(s.ID, id) })
-	if !found {
+	i := sort.Search(len(e.Services), func(i int) bool { return e.Services[i].ID >= id })
+	if i == len(e.Services) || e.Services[i].ID != id {
 		return Service{}, false
 	}
 	return e.Services[i], true
+}
+
+// Beside goes through the services of an edge and of another one, in the order of their IDs: each with its namesake, nil where there is none.
+func (e Edge) Beside(o Edge) iter.Seq2[*Service, *Service] {
+	return func(yield func(*Service, *Service) bool) {
+		i, k := 0, 0
+		for i < len(e.Services) || k < len(o.Services) {
+			var a, b *Service
+			if k == len(o.Services) || i < len(e.Services) && e.Services[i].ID <= o.Services[k].ID {
+				a = &e.Services[i]
+			}
+			if i == len(e.Services) || k < len(o.Services) && o.Services[k].ID <= e.Services[i].ID {
+				b = &o.Services[k]
+			}
+			if a != nil {
+				i++
+			}
+			if b != nil {
+				k++
+			}
+			if !yield(a, b) {
+				return
+			}
+		}
+	}
 }

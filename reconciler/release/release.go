@@ -163,6 +163,22 @@ func (r Release) Holders() Holders {
 	return all
 }
 
+// Move notes that a service declares other names than it did.
+func (h Holders) Move(id schema.ServiceID, from, to []schema.Hostname) {
+	if slices.Equal(from, to) {
+		return
+	}
+	for _, host := range from {
+		if h[host] = slices.DeleteFunc(h[host], func(other schema.ServiceID) bool { return other == id }); len(h[host]) == 0 {
+			delete(h, host)
+		}
+	}
+	for _, host := range to {
+		at, _ := slices.BinarySearch(h[host], id)
+		h[host] = slices.Insert(h[host], at, id)
+	}
+}
+
 // Other is the service that declares a name, apart from the one given.
 func (h Holders) Other(host schema.Hostname, but schema.ServiceID) (schema.ServiceID, bool) {
 	for _, id := range h[host] {
@@ -209,6 +225,13 @@ func (e Entry) apply(s plan.Step, commit string, now time.Time) Entry {
 
 // dropTaken ends the lingering of names that another service declares by now, and entries that serve nothing.
 func (r Release) dropTaken() Release {
+	waits := false // for a name to be taken or let go
+	for _, e := range r.Services {
+		waits = waits || e.Removed || len(e.Linger) > 0
+	}
+	if !waits {
+		return r
+	}
 	declared := map[schema.Place]bool{}
 	for _, e := range r.Services {
 		for _, p := range e.places() {

@@ -11,10 +11,8 @@ import (
 // word of an approver only, and no name goes while another service points at it. unread is as in Check.
 func CheckChange(before, after schema.Edge, today schema.Date, unread func(schema.Hostname) bool) []schema.Problem {
 	var problems []schema.Problem
-	for i := range after.Services {
-		s := &after.Services[i]
-		was, existed := before.Service(s.ID)
-		if existed && was.Exposure == schema.Internal && s.Exposure == schema.Public && !opens(after.Platform, *s, today) {
+	for was, s := range before.Beside(after) {
+		if was != nil && s != nil && was.Exposure == schema.Internal && s.Exposure == schema.Public && !opens(after.Platform, *s, today) {
 			problems = append(problems, schema.Problem{Code: Opened, Holds: schema.Holding(s.ID), Position: s.Source.Find("exposure"), Path: "services." + string(s.ID) + ".exposure",
 				Message: fmt.Sprintf("service %s was internal and would be open to the public: that needs the word of an approver", s.ID),
 				Hint:    fmt.Sprintf("add to waivers {rule: %q, reason: \"…\", expires: \"…\", approver: \"…\"}; approvers are %s", Opened, join(after.Platform.Approvers))})
@@ -32,18 +30,20 @@ func removed(before, after schema.Edge, unread func(schema.Hostname) bool) []sch
 	var problems []schema.Problem
 	var held map[schema.Hostname]bool
 	var pointing map[schema.Hostname][]pointer
-	for _, was := range before.Services {
-		now, still := after.Service(was.ID)
-		if still && slices.Equal(was.Hosts, now.Hosts) {
+	for was, now := range before.Beside(after) {
+		if was == nil || now != nil && slices.Equal(was.Hosts, now.Hosts) {
 			continue
+		}
+		if now == nil {
+			now = &schema.Service{}
 		}
 		if held == nil {
 			held, pointing = hostsIn(after), pointers(after)
 		}
-		for _, h := range hostsOf(&was) {
+		for _, h := range hostsOf(was) {
 			from := slices.IndexFunc(pointing[h], func(p pointer) bool { return p.service.ID != was.ID })
 			if from >= 0 && !held[h] && !unread(h) {
-				problems = append(problems, letsGo(was, now, h, pointing[h][from]))
+				problems = append(problems, letsGo(*was, *now, h, pointing[h][from]))
 			}
 		}
 	}
