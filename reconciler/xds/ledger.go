@@ -42,6 +42,21 @@ func (l *ledger) open(initial map[string]string) {
 	l.answered = len(initial) > 0
 }
 
+// want notes what of a type a proxy asks for by name, and whether it waits for an answer: what it asks for again it gets again, but for what
+// it says that it has.
+func (l *ledger) want(wanted map[string]bool, r *discoveryv3.DeltaDiscoveryRequest, first bool) {
+	for _, name := range r.GetResourceNamesUnsubscribe() {
+		delete(wanted, name)
+		delete(l.has, name)
+	}
+	for _, name := range r.GetResourceNamesSubscribe() {
+		if !first || r.GetInitialResourceVersions()[name] == "" {
+			delete(l.has, name)
+		}
+		wanted[name] = l.has[name] == ""
+	}
+}
+
 // idle tells whether an answer may be sent.
 func (l *ledger) idle() bool { return l.asked && l.out == nil }
 

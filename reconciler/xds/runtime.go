@@ -22,16 +22,7 @@ func newLayers() *layers {
 }
 
 func (l *layers) subscribe(r *discoveryv3.DeltaDiscoveryRequest, first bool) error {
-	for _, name := range r.GetResourceNamesUnsubscribe() {
-		delete(l.wanted, name)
-		delete(l.has, name)
-	}
-	for _, name := range r.GetResourceNamesSubscribe() {
-		if !first || r.GetInitialResourceVersions()[name] == "" {
-			delete(l.has, name)
-		}
-		l.wanted[name] = l.has[name] == ""
-	}
+	l.want(l.wanted, r, first)
 	if len(l.wanted) > maxLayers {
 		return status.Errorf(codes.ResourceExhausted, "more than %d runtime layers on one stream", maxLayers)
 	}

@@ -135,16 +135,7 @@ func newVault() *vault { return &vault{ledger: newLedger(secretType), wanted: ma
 // subscribe notes which secrets the proxy wants.
 func (v *vault) subscribe(r *discoveryv3.DeltaDiscoveryRequest, first bool) error {
 	v.calm = v.calm && len(r.GetResourceNamesSubscribe()) == 0
-	for _, name := range r.GetResourceNamesUnsubscribe() {
-		delete(v.wanted, name)
-		delete(v.has, name)
-	}
-	for _, name := range r.GetResourceNamesSubscribe() {
-		if !first || r.GetInitialResourceVersions()[name] == "" {
-			delete(v.has, name)
-		}
-		v.wanted[name] = v.has[name] == ""
-	}
+	v.want(v.wanted, r, first)
 	if len(v.wanted) > maxSecrets {
 		return status.Errorf(codes.ResourceExhausted, "more than %d secrets on one stream", maxSecrets)
 	}
