@@ -23,6 +23,9 @@ type named struct {
 	types  map[string]*asked
 	follow map[schema.ServiceID]*followed
 	look   map[schema.ServiceID]struct{} // followed, and perhaps acknowledged as they are to be
+
+	patience time.Duration                  // that routes have for the client to take the clusters that they are to lead to
+	warming  map[schema.ServiceID]time.Time // those whose routes wait for that, until then
 }
 
 // asked is one type as a client asks for it.
@@ -42,18 +45,15 @@ type followed struct {
 	acked *version
 	sent  []*version                     // that the client may still ask for something of, the last one last
 	names map[string]map[string]struct{} // type → those asked for
-	since time.Time                      // the goal is what it is
 }
-
-// warmWithin is how long routes wait for a client to have the clusters that they are to lead to.
-const warmWithin = 10 * time.Second
 
 // clientTypes are in the order in which a change is told: endpoints first, for a cluster is of no use before.
 var clientTypes = []string{endpointType, clusterType, routeType, listenerType}
 
-func newNamed(t *stream) *named {
+func newNamed(t *stream, patience time.Duration) *named {
 	t.fleet.joinNamed(t.seat)
-	n := &named{stream: t, types: map[string]*asked{}, follow: map[schema.ServiceID]*followed{}, look: map[schema.ServiceID]struct{}{}}
+	n := &named{stream: t, types: map[string]*asked{}, follow: map[schema.ServiceID]*followed{}, look: map[schema.ServiceID]struct{}{},
+		patience: patience, warming: map[schema.ServiceID]time.Time{}}
 	for _, url := range clientTypes {
 		n.types[url] = &asked{
 			ledger: newLedger(url), of: map[string]schema.ServiceID{}, nobody: map[string]struct{}{}, fresh: map[string]struct{}{},
@@ -116,6 +116,11 @@ func (n *named) unsubscribe(a *asked, name string) {
 		return
 	}
 	delete(f.names[a.url], name)
+	n.letGo(id, f)
+}
+
+// letGo ends what is known of a service of which nothing is asked for any more, and else of its versions.
+func (n *named) letGo(id schema.ServiceID, f *followed) {
 	for _, names := range f.names {
 		if len(names) > 0 {
 			n.tidy(f)
@@ -123,6 +128,7 @@ func (n *named) unsubscribe(a *asked, name string) {
 		}
 	}
 	delete(n.follow, id)
+	delete(n.warming, id)
 	delete(n.held, id)
 	delete(n.look, id)
 	n.fleet.unfollow(n.seat, id)
@@ -139,11 +145,7 @@ func (n *named) there(a *asked, out *response) {
 		if now := f.goal.version.named(a.url, r.Name); a.url == routeType && now != nil && now.Version == r.Version {
 			a.routed[r.Name] = f.goal.version
 		}
-		for _, url := range []string{routeType, endpointType} { // they may have waited for it
-			for name := range f.names[url] {
-				n.types[url].due[name] = struct{}{}
-			}
-		}
+		n.lookAt(f, routeType, endpointType) // they may have waited for it
 	}
 }
 
@@ -181,6 +183,11 @@ func (n *named) flush() error {
 
 // catchUp takes what was published, or refused by others, since the last time.
 func (n *named) catchUp() {
+	for id, until := range n.warming {
+		if f := n.follow[id]; f != nil && !n.fleet.now().Before(until) {
+			n.lookAt(f, routeType)
+		}
+	}
 	for again := true; again; {
 		again = n.find()
 		next, goals := n.fleet.take(n.seat, n.see, n.held, nil)
@@ -203,8 +210,7 @@ func (n *named) catchUp() {
 // aim notes what the client is to have of a service.
 func (n *named) aim(id schema.ServiceID, f *followed, g goal) {
 	if f.goal.version != g.version {
-		f.since = n.fleet.now()
-		time.AfterFunc(warmWithin, func() { nudge(n.seat.wake) })
+		delete(n.warming, id)
 		if g.version != nil {
 			f.sent = append(slices.DeleteFunc(f.sent, func(v *version) bool { return v == g.version }), g.version)
 		}
@@ -214,8 +220,13 @@ func (n *named) aim(id schema.ServiceID, f *followed, g goal) {
 	if delete(n.held, id); g.version != nil && !g.published {
 		n.held[id] = struct{}{}
 	}
-	for url, names := range f.names {
-		for name := range names {
+	n.lookAt(f, clientTypes...)
+}
+
+// lookAt has what is asked for of a service looked at.
+func (n *named) lookAt(f *followed, urls ...string) {
+	for _, url := range urls {
+		for name := range f.names[url] {
 			n.types[url].due[name] = struct{}{}
 		}
 	}
@@ -240,6 +251,7 @@ func (n *named) find() (news bool) {
 			news = true
 			if f := n.follow[was]; f != nil {
 				delete(f.names[a.url], name)
+				n.letGo(was, f)
 			}
 			delete(a.nobody, name)
 			a.of[name] = owner
@@ -293,7 +305,7 @@ func (n *named) wanted(a *asked, name string) *discoveryv3.Resource {
 	}
 	next := f.goal.version
 	if r := next.named(a.url, name); r != nil {
-		if had := a.routed[name]; a.url == routeType && had != nil && a.has[name] != r.Version && !n.warm(next, f) {
+		if had := a.routed[name]; a.url == routeType && had != nil && a.has[name] != r.Version && !n.warm(next) {
 			return had.warming(name, next)
 		}
 		if had := f.acked.named(a.url, name); a.url == endpointType && a.has[name] != "" && had != nil && !n.switched(f) {
@@ -301,8 +313,11 @@ func (n *named) wanted(a *asked, name string) *discoveryv3.Resource {
 		}
 		return r
 	}
-	if a.url != clusterType && a.url != endpointType {
-		return nil
+	if a.url == routeType || a.url == listenerType {
+		if a.has[name] == "" || n.fleet.owner(a.url, name) == "" {
+			return nil
+		}
+		return &discoveryv3.Resource{Name: name, Version: a.has[name]} // who is to have the name cannot answer for it yet: it stays as it is
 	}
 	for _, v := range slices.Backward(f.sent) { // it asks for it until it has what is in its place
 		if r := v.named(a.url, name); r != nil {
@@ -313,13 +328,22 @@ func (n *named) wanted(a *asked, name string) *discoveryv3.Resource {
 }
 
 // warm tells whether the client has all clusters of a version with their endpoints, or had time enough for it.
-func (n *named) warm(v *version, f *followed) bool {
-	if n.fleet.now().Sub(f.since) >= warmWithin {
-		n.log.Warn("a client has not taken new clusters: its routes lead there now all the same", "service", v.ID, "within", warmWithin)
+func (n *named) warm(v *version) bool {
+	at := n.types[endpointType]
+	if n.hasAll(clusterType, v.clusters) && !slices.ContainsFunc(v.endpoints, func(r *discoveryv3.Resource) bool { return at.has[r.Name] == "" || at.flying(r) }) {
+		delete(n.warming, v.ID)
 		return true
 	}
-	at := n.types[endpointType]
-	return n.hasAll(clusterType, v.clusters) && !slices.ContainsFunc(v.endpoints, func(r *discoveryv3.Resource) bool { return at.has[r.Name] == "" || at.flying(r) })
+	until, waits := n.warming[v.ID]
+	switch now := n.fleet.now(); {
+	case !waits:
+		n.warming[v.ID] = now.Add(n.patience)
+		time.AfterFunc(n.patience+time.Millisecond, func() { nudge(n.seat.wake) })
+	case !now.Before(until):
+		n.log.Warn("a client has not taken new clusters: its routes lead there now all the same", "service", v.ID, "within", n.patience)
+		return true
+	}
+	return false
 }
 
 // switched tells whether the client has all routes of a service that it asks for as they are to be.

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -285,4 +286,51 @@ func testNamesOfOthers(t *testing.T, speaks form) {
 		t.Errorf("listeners %v, want that of what is gone removed", got)
 	}
 	c.ack(gone)
+}
+
+// TestClientThatTakesNoClusters: its routes lead to new clusters all the same, once it had time enough to take them.
+func TestClientThatTakesNoClusters(t *testing.T) { speaking(t, testClientThatTakesNoClusters) }
+
+func testClientThatTakesNoClusters(t *testing.T, speaks form) {
+	s, conn := newServerWith(t, speaks) // not recorded: the routes lead to what the client does not have
+	s.warmWithin = 300 * time.Millisecond
+	at := netip.MustParseAddrPort("192.0.2.1:80")
+	s.Publish(clientRelease(clientService(t, "one", "main", "one.test", at)))
+	c := connect(t, conn)
+	c.ask(&discoveryv3.DeltaDiscoveryRequest{Node: nodeNamed("c1", "rpc"), TypeUrl: routeType, ResourceNamesSubscribe: []string{"rc/one.test"}})
+	c.ack(c.next(routeType))
+	c.silent() // and it is known to have them
+	next := clientService(t, "one", "other", "one.test", at)
+	s.Publish(clientRelease(next))
+	warming := c.next(routeType)
+	if text := string(warming.Resources[0].Resource.Value); !strings.Contains(text, envoy.Warming) {
+		t.Errorf("the first answer does not make the client take the cluster: %q", text)
+	}
+	c.ack(warming)
+	c.silent()
+	switched := c.next(routeType)
+	if text := string(switched.Resources[0].Resource.Value); strings.Contains(text, envoy.Warming) || !strings.Contains(text, next.Unit.Clusters[0].Name) {
+		t.Errorf("the routes do not lead to the new cluster: %q", text)
+	}
+	c.ack(switched)
+}
+
+// TestClientRefusesWhoTakesAName: a name that moves to a service that a client refuses stays where it was.
+func TestClientRefusesWhoTakesAName(t *testing.T) {
+	noLeak(t)
+	a, b := callable(t, "a"), callable(t, "b")
+	s, control, _ := planeAt(t, "127.0.0.1:0")
+	one := clientService(t, "one", "main", "one.test", a.at)
+	s.Publish(clientRelease(one))
+	conn := dial(t, control, "c1", "one.test")
+	eventuallyFrom(t, conn, "a")
+	eventually(t, "acknowledged", acknowledgedBy(s, one))
+	stop := calling(t, conn)
+	s.Publish(clientRelease(bad(t, clientService(t, "taker", "main", "one.test", b.at))))
+	eventually(t, "the refusal is known", func() bool { r := s.Refusals(); return len(r) == 1 && r[0].Service == "taker" })
+	time.Sleep(200 * time.Millisecond)
+	eventuallyFrom(t, conn, "a")
+	s.Publish(clientRelease(clientService(t, "taker", "main", "one.test", b.at)))
+	eventuallyFrom(t, conn, "b")
+	stop()
 }

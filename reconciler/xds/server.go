@@ -50,11 +50,12 @@ type Server struct {
 	streams    int
 	sessions   map[string]*session // by fleet and node
 
-	pace      *pace
-	memory    *memory
-	patience  time.Duration // that one answer may take to be sent
-	strangers chan struct{} // a place for each that is heard out
-	recheck   time.Duration // after which it is asked again whether a proxy may be connected
+	pace       *pace
+	memory     *memory
+	patience   time.Duration // that one answer may take to be sent
+	strangers  chan struct{} // a place for each that is heard out
+	warmWithin time.Duration // that a gRPC client has to take clusters before its routes lead there
+	recheck    time.Duration // after which it is asked again whether a proxy may be connected
 }
 
 // New is a server without releases: streams are held open until there is one.
@@ -62,7 +63,7 @@ func New(log *slog.Logger, now func() time.Time) *Server {
 	return &Server{
 		log: log, now: now, grace: 2 * time.Second, changed: make(chan struct{}, 1),
 		fleets: map[schema.FleetID]*cohorts{}, waiting: map[chan struct{}]bool{}, sessions: map[string]*session{},
-		turnedAway: turnedAway{log: log, now: now, counts: map[Reason]uint64{}}, memory: newMemory(), pace: newPace(), patience: 20 * time.Second, recheck: time.Minute, strangers: make(chan struct{}, strangers),
+		turnedAway: turnedAway{log: log, now: now, counts: map[Reason]uint64{}}, memory: newMemory(), pace: newPace(), patience: 20 * time.Second, recheck: time.Minute, warmWithin: 10 * time.Second, strangers: make(chan struct{}, strangers),
 	}
 }
 

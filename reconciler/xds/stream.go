@@ -130,7 +130,7 @@ func (s *Server) run(k *session, n node) {
 					k.end(status.Errorf(codes.Aborted, "the fleet %s is of another kind now", t.node.fleet))
 					return
 				}
-				named = newNamed(t)
+				named = newNamed(t, s.warmWithin)
 				to = named
 			}
 			if err := to.flush(); err != nil {
