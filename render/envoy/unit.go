@@ -1,5 +1,5 @@
-// Package envoy renders services and fleets to Envoy's configuration: for each service a unit of one virtual host and its
-// clusters, and for a fleet the listeners, scopes and route buckets into which units are packed.
+// Package envoy renders services and fleets to Envoy's configuration, as Envoys and gRPC clients take it: for each service a unit of one
+// virtual host and its clusters, and for a fleet of Envoys the listeners, scopes and route buckets into which units are packed.
 //
 // It serves nothing and decides nothing about when: reconciler/release and reconciler/xds do.
 package envoy

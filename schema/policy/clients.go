@@ -23,9 +23,9 @@ func (j *judgement) checkClients(fleet schema.Fleet) {
 			no(fmt.Sprintf("hosts[%d]", i), "ask for one name", "list the names that are called")
 		}
 	}
-	for i, b := range j.service.Backends {
+	for _, b := range j.service.Backends {
 		if b.Health != nil {
-			no(fmt.Sprintf("backends.%s.health", b.ID), "make no health checks by HTTP", fmt.Sprintf("leave out health of backend %d: a client leaves out endpoints that it cannot connect to", i+1))
+			no(fmt.Sprintf("backends.%s.health", b.ID), "make no health checks by HTTP", "leave it out: a client passes over endpoints that it cannot connect to")
 		}
 	}
 	for i, r := range j.service.Routes {
