@@ -88,20 +88,20 @@ func (l *loop) render(edge schema.Edge, h held) (map[schema.ServiceID][]resource
 // renderPlatform renders a platform, or remembers it: it may have thousands of records, and few commits change it.
 func (l *loop) renderPlatform(p schema.Platform) ([]resource.Resource, error) {
 	if p.Revision != "" && p.Revision == l.platform.revision {
-		return slices.Clone(l.platform.resources), nil
+		return l.platform.Resources, nil
 	}
-	resources, err := render.Platform(p)
+	rendered, err := render.Platform(p, l.platform.OfPlatform)
 	if err != nil {
 		return nil, err
 	}
-	l.platform = renderedPlatform{p.Revision, slices.Clone(resources)}
-	return resources, nil
+	l.platform = renderedPlatform{p.Revision, rendered}
+	return rendered.Resources, nil
 }
 
-// renderedPlatform are the resources of a platform.
+// renderedPlatform are the resources of a platform. Nobody changes them.
 type renderedPlatform struct {
-	revision  string
-	resources []resource.Resource
+	revision string
+	*render.OfPlatform
 }
 
 func platformProblem(p schema.Platform, path, message string) schema.Problem {

@@ -40,7 +40,11 @@ func atOf(zone string, r world.RecordSet) string {
 // expected is what the zones hold when everything is done: by zone, type and name.
 func (s *sim) expected() map[string]string {
 	d := s.tip().decl
-	resources, err := render.Platform(d.platform())
+	platform, err := render.Platform(d.platform(), nil)
+	if err != nil {
+		s.fail("render: %v", err)
+	}
+	resources := platform.Resources
 	for _, id := range sortedKeys(d.services) {
 		more, failed := render.Service(d.platform(), d.service(id))
 		if failed != nil {

@@ -2,6 +2,7 @@ package render
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 
 	"github.com/edgewright/edgewright/render/dns"
@@ -11,9 +12,14 @@ import (
 
 // platformRecords are the records that the platform declares itself. Each needs the mark of its zone and the
 // health check that it names, and an alias within the zone what it points at.
-func platformRecords(p schema.Platform) ([]resource.Resource, error) {
-	var out []resource.Resource
-	for _, r := range p.Records {
+func platformRecords(p schema.Platform, before *OfPlatform) ([]resource.Resource, error) {
+	kept := keptRecords(p, before)
+	out := make([]resource.Resource, 0, len(p.Records))
+	for i, r := range p.Records {
+		if kept != nil && kept[i] != nil {
+			out = append(out, kept[i]...)
+			continue
+		}
 		zone, ok := p.ZoneOf(r.Name)
 		if !ok {
 			return nil, fmt.Errorf("no zone holds the record %s", r.Name)
@@ -32,6 +38,26 @@ func platformRecords(p schema.Platform) ([]resource.Resource, error) {
 		}
 	}
 	return out, nil
+}
+
+// keptRecords are the resources of records that another platform had already, by the index of the record. An alias is rendered anew: it
+// needs what others declare.
+func keptRecords(p schema.Platform, before *OfPlatform) [][]resource.Resource {
+	if before == nil || !reflect.DeepEqual(before.platform.Zones, p.Zones) {
+		return nil
+	}
+	kept := make([][]resource.Resource, len(p.Records))
+	was, n := 0, 0 // the records before, and their resources
+	for i, at := range p.Kept(before.platform) {
+		if at < 0 || slices.ContainsFunc(p.Records[i].Sets, func(s schema.RecordSet) bool { return s.Alias != nil }) {
+			continue
+		}
+		for ; was < at; was++ {
+			n += len(before.platform.Records[was].Sets)
+		}
+		kept[i] = before.records[n : n+len(p.Records[i].Sets)]
+	}
+	return kept
 }
 
 // targets are the records in the same zone that an alias answers with.

@@ -17,11 +17,11 @@ import (
 // Edge is every resource of an edge.
 func Edge(e schema.Edge) (resource.Set, error) {
 	set := resource.Set{}
-	platform, err := Platform(e.Platform)
+	platform, err := Platform(e.Platform, nil)
 	if err != nil {
 		return nil, err
 	}
-	if err := set.Add(platform...); err != nil {
+	if err := set.Add(platform.Resources...); err != nil {
 		return nil, err
 	}
 	for _, s := range e.Services {
@@ -36,8 +36,17 @@ func Edge(e schema.Edge) (resource.Set, error) {
 	return set, nil
 }
 
+// OfPlatform is what a platform asks for.
+type OfPlatform struct {
+	Resources []resource.Resource // in the order of their keys
+
+	platform schema.Platform
+	records  []resource.Resource // of its records, in their order
+}
+
 // Platform is what exists without any service: each fleet, the marker of each zone, and the platform's own records and health checks.
-func Platform(p schema.Platform) ([]resource.Resource, error) {
+// Of another platform's, which may be nil, it takes what is the same.
+func Platform(p schema.Platform, before *OfPlatform) (*OfPlatform, error) {
 	var out []resource.Resource
 	for _, f := range p.Fleets {
 		out = append(out, resource.Resource{
@@ -57,7 +66,7 @@ func Platform(p schema.Platform) ([]resource.Resource, error) {
 			Spec:   resource.ValueOf(marker),
 		})
 	}
-	records, err := platformRecords(p)
+	records, err := platformRecords(p, before)
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +76,7 @@ func Platform(p schema.Platform) ([]resource.Resource, error) {
 			Spec: resource.ValueOf(dns.DeclaredHealthCheck(c))})
 	}
 	slices.SortFunc(out, func(a, b resource.Resource) int { return a.Key.Compare(b.Key) })
-	return out, nil
+	return &OfPlatform{out, p, records}, nil
 }
 
 func fleetSpec(f schema.Fleet) envoy.FleetSpec {

@@ -201,11 +201,7 @@ func (p Platform) ZoneOf(name Hostname) (Zone, bool) {
 // RecordsAt are the platform's own records of a name.
 func (p Platform) RecordsAt(name Hostname) []Record {
 	first, _ := slices.BinarySearchFunc(p.Records, name, func(r Record, n Hostname) int { return cmp.Compare(r.Name, n) })
-	last := first
-	for last < len(p.Records) && p.Records[last].Name == name {
-		last++
-	}
-	return p.Records[first:last]
+	return p.Records[first : first+named(p.Records[first:], name)]
 }
 
 // Within tells whether the name is the domain itself or lies below it.

@@ -29,14 +29,15 @@ func (p Position) String() string {
 
 // Source tells where each part of a declaration was written. Paths are as an author says them: hosts[0], routes[2].forward.
 type Source struct {
-	File string              `json:"file"`
-	At   map[string]Position `json:"at,omitempty"`
+	File  string              `json:"file"`
+	At    map[string]Position `json:"at,omitempty"`
+	Parts []Source            `json:"parts,omitempty"` // files whose places are not in At, as they are many; the first one that has a path tells
 }
 
 // Find is the position of a path, or of the nearest parent that has one, or the file.
 func (s Source) Find(path string) Position {
 	for path != "" {
-		if p, ok := s.At[path]; ok {
+		if p, ok := s.at(path); ok {
 			return p
 		}
 		path = path[:max(strings.LastIndexAny(path, ".["), 0)]
@@ -45,6 +46,18 @@ func (s Source) Find(path string) Position {
 		return p
 	}
 	return Position{File: s.File}
+}
+
+func (s Source) at(path string) (Position, bool) {
+	if p, ok := s.At[path]; ok {
+		return p, true
+	}
+	for _, part := range s.Parts {
+		if p, ok := part.At[path]; ok {
+			return p, true
+		}
+	}
+	return Position{}, false
 }
 
 // Code names a kind of problem, for example "host/duplicate". Codes are stable.

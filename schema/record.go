@@ -1,5 +1,7 @@
 package schema
 
+import "slices"
+
 // Record is what the platform declares in a zone of its own accord: the answers to questions for a name and a type. One that is not
 // routed has one set, without an ID.
 type Record struct {
@@ -35,6 +37,42 @@ func (r Record) SetPath(s RecordSet) string {
 		return r.Path()
 	}
 	return r.Path() + ".sets." + s.ID
+}
+
+// same tells whether two records are of one evaluation, so that they say the same and stand at the same place.
+func (r Record) same(other Record) bool {
+	return r.Name == other.Name && r.Type == other.Type && r.TTL == other.TTL && r.Adopt == other.Adopt &&
+		len(r.Sets) == len(other.Sets) && len(r.Sets) > 0 && &r.Sets[0] == &other.Sets[0]
+}
+
+// Kept are the records that another platform had already, with all others of their name as they are here: the index among its records by
+// the index among these, and -1 for all others. What it tells of a record holds for what depends on those of its name and on nothing else.
+func (p Platform) Kept(before Platform) []int {
+	kept := make([]int, len(p.Records))
+	for at, was := 0, 0; at < len(p.Records); {
+		name := p.Records[at].Name
+		for was < len(before.Records) && before.Records[was].Name < name {
+			was++
+		}
+		n, m := named(p.Records[at:], name), named(before.Records[was:], name)
+		all := slices.EqualFunc(p.Records[at:at+n], before.Records[was:was+m], Record.same)
+		for i := range n {
+			if kept[at+i] = -1; all {
+				kept[at+i] = was + i
+			}
+		}
+		at, was = at+n, was+m
+	}
+	return kept
+}
+
+// named is how many records have this name, from the first one on.
+func named(records []Record, name Hostname) int {
+	n := 0
+	for n < len(records) && records[n].Name == name {
+		n++
+	}
+	return n
 }
 
 // KnownZone is the id of the hosted zone that holds the target, where AWS gives all targets of that kind the same (General Reference,

@@ -72,19 +72,13 @@ func (l *Loader) platformOf(names []identity, results []*known) partial {
 	if p, known := l.platforms[revision]; known {
 		return p
 	}
-	p, places := partial{}, 0
+	var parts []Result
 	for _, r := range results {
 		if r.Platform != nil {
-			places += len(r.Source.At)
+			parts = append(parts, r.Result)
 		}
 	}
-	p.whole.Source.At = make(map[string]schema.Position, places)
-	for _, r := range results {
-		if r.Platform != nil {
-			p.add(*r.Platform, r.Source)
-		}
-	}
-	p.sort()
+	p := joined(parts)
 	p.whole.Revision = revision
 	if l.platforms == nil || len(l.platforms) >= platforms {
 		l.platforms = map[string]partial{}

@@ -2,6 +2,7 @@ package load
 
 import (
 	"strconv"
+	"strings"
 	"unique"
 
 	"cuelang.org/go/cue/ast"
@@ -15,6 +16,7 @@ type places struct {
 	at     map[string]schema.Position
 	depth  int  // how deep to look; 0: all the way
 	values bool // where values stand, not the names of fields
+	alone  bool // no other file has these paths
 }
 
 // labels are the places of the fields down to a depth.
@@ -31,7 +33,7 @@ func (p parsed) below(names ...string) map[string]schema.Position { return p.wit
 func (p parsed) says(names ...string) map[string]schema.Position { return p.within(true, names) }
 
 func (p parsed) within(values bool, names []string) map[string]schema.Position {
-	w := places{file: p.path, at: make(map[string]schema.Position, 64), values: values}
+	w := places{file: p.path, at: make(map[string]schema.Position, 64), values: values, alone: strings.HasPrefix(p.path, "platform/")}
 	for _, e := range named(p.body, names) {
 		w.walk("", e, 1)
 	}
@@ -58,8 +60,13 @@ func named(e ast.Expr, names []string) []ast.Expr {
 	return found
 }
 
-// shared is one string for a path that occurs in many files: there are few, and they would be most of what is remembered.
-func shared(path string) string { return unique.Make(path).Value() }
+// note remembers a place. There is one string for a path that occurs in many files: they would be most of what is remembered.
+func (w *places) note(path string, at schema.Position) {
+	if !w.alone {
+		path = unique.Make(path).Value()
+	}
+	w.at[path] = at
+}
 
 func (w *places) walk(prefix string, e ast.Node, depth int) {
 	if w.depth > 0 && depth > w.depth {
@@ -75,7 +82,7 @@ func (w *places) walk(prefix string, e ast.Node, depth int) {
 	case *ast.ListLit:
 		for i, el := range e.Elts {
 			path := prefix + "[" + strconv.Itoa(i) + "]"
-			w.at[shared(path)] = position(w.file, el.Pos())
+			w.note(path, position(w.file, el.Pos()))
 			w.walk(path, el, depth+1)
 		}
 	}
@@ -95,7 +102,7 @@ func (w *places) field(prefix string, field *ast.Field, depth int) {
 		if w.values {
 			at = field.Value.Pos()
 		}
-		w.at[shared(path)] = position(w.file, at)
+		w.note(path, position(w.file, at))
 	}
 	w.walk(path, field.Value, depth+1)
 }

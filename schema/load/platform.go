@@ -13,8 +13,23 @@ import (
 // partial is the platform as far as its files were read.
 type partial struct {
 	whole    schema.Platform
-	named    schema.Position
+	declared map[string]schema.Position // where a name stands that one file only may have, but for those of records
 	problems []schema.Problem
+}
+
+// manyPlaces is from how many on the places of a file are left where they are: records may be thousands.
+const manyPlaces = 256
+
+// joined is the platform of all its parts.
+func joined(parts []Result) partial {
+	p := partial{declared: map[string]schema.Position{}}
+	p.whole.Source.At = map[string]schema.Position{}
+	for _, r := range parts {
+		p.add(*r.Platform, r.Source)
+	}
+	p.sort()
+	p.recordsOnce(parts)
+	return p
 }
 
 // add joins what one file declares. Each name is declared once: what stands in two files is a problem of the platform.
@@ -22,15 +37,10 @@ func (p *partial) add(part schema.Platform, source schema.Source) {
 	if p.whole.Source.File == "" {
 		p.whole.Source.File, p.whole.Source.At[""] = source.File, schema.Position{File: source.File, Line: 1, Column: 1}
 	}
-	if part.Name != "" {
-		if p.whole.Name != "" {
-			p.twice("name", source, p.named)
-		}
-		p.whole.Name, p.named = part.Name, source.Find("name")
-	}
 	for _, path := range names(part) {
 		p.once(path, source)
 	}
+	p.whole.Name = cmp.Or(part.Name, p.whole.Name)
 	w := &p.whole
 	w.Teams = merge(w.Teams, part.Teams, func(t schema.Team) schema.TeamID { return t.ID })
 	w.Fleets = merge(w.Fleets, part.Fleets, func(f schema.Fleet) schema.FleetID { return f.ID })
@@ -55,6 +65,10 @@ func (p *partial) add(part schema.Platform, source schema.Source) {
 		w.Deletions = part.Deletions
 	}
 	w.Approvers = append(w.Approvers, part.Approvers...)
+	if len(source.At) >= manyPlaces {
+		w.Source.Parts = append(w.Source.Parts, source)
+		return
+	}
 	for path, at := range source.At {
 		if _, known := p.whole.Source.At[path]; !known {
 			p.whole.Source.At[path] = at
@@ -67,7 +81,7 @@ func (p *partial) sort() {
 	slices.SortStableFunc(p.whole.Records, func(a, b schema.Record) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Type, b.Type)) })
 }
 
-// names are the paths of what stands in one file only.
+// names are the paths of what stands in one file only, but for records.
 func names(part schema.Platform) []string {
 	var all []string
 	for _, t := range part.Teams {
@@ -82,16 +96,13 @@ func names(part schema.Platform) []string {
 	for _, a := range part.Accounts {
 		all = append(all, "accounts."+string(a.ID))
 	}
-	for _, r := range part.Records {
-		all = append(all, r.Path())
-	}
 	for _, c := range part.HealthChecks {
 		all = append(all, "healthChecks."+string(c.ID))
 	}
 	d := part.Defaults
 	return slices.Concat(all, keyed("protected.", part.Protected), keyed("rules.", part.Rules), keyed("deprecated.", part.Deprecated), keyed("freezes.", part.Freezes),
 		keyed("defaults.tier.", d.Tier), keyed("defaults.exposure.", d.Exposure), keyed("defaults.fleet.", d.Fleet),
-		[]string{"defaults.all", "limits", "quotas", "deletions"})
+		[]string{"name", "defaults.all", "limits", "quotas", "deletions"})
 }
 
 func keyed[K ~string, V any](prefix string, m map[K]V) []string {
@@ -103,9 +114,28 @@ func keyed[K ~string, V any](prefix string, m map[K]V) []string {
 }
 
 func (p *partial) once(path string, source schema.Source) {
-	at, known := p.whole.Source.At[path]
-	if _, again := source.At[path]; known && again {
-		p.twice(path, source, at)
+	at, written := source.At[path]
+	if !written {
+		return
+	}
+	if first, known := p.declared[path]; known {
+		p.twice(path, source, first)
+		return
+	}
+	p.declared[path] = at
+}
+
+// recordsOnce does the same for records, which lie beside each other by now when they have the same name and type.
+func (p *partial) recordsOnce(parts []Result) {
+	for i, r := range p.whole.Records {
+		if i == 0 || r.Name != p.whole.Records[i-1].Name || r.Type != p.whole.Records[i-1].Type {
+			continue
+		}
+		if _, told := p.declared[r.Path()]; !told {
+			for _, part := range parts {
+				p.once(r.Path(), part.Source)
+			}
+		}
 	}
 }
 

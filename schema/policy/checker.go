@@ -17,6 +17,7 @@ type Checker struct {
 	judged   map[schema.ServiceID]*judged
 	index    *index
 	verdict  Verdict // of the platform
+	sound    *sound  // likewise, where its records are
 }
 
 // judged is a service as it was when it was judged.
@@ -35,9 +36,12 @@ func (c *Checker) Check(e schema.Edge, today schema.Date, unread func(schema.Hos
 	defer c.mu.Unlock()
 	if revision := e.Platform.Revision; c.judged == nil || revision == "" || revision != c.platform || today != c.today {
 		c.platform, c.today, c.judged, c.index = revision, today, make(map[schema.ServiceID]*judged, len(e.Services)), newIndex()
-		j := judgement{platform: &e.Platform}
+		j := judgement{platform: &e.Platform, fine: c.sound.in(&e.Platform)}
 		j.judgePlatform()
-		c.verdict = j.Verdict
+		c.verdict, c.sound = j.Verdict, nil
+		if len(j.Problems) == 0 {
+			c.sound = &sound{e.Platform.Zones, e.Platform.HealthChecks, e.Platform.Records}
+		}
 	}
 	for id := range c.changes(e) {
 		c.judge(&e.Platform, c.judged[id])

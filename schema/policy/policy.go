@@ -30,8 +30,9 @@ type judgement struct {
 	asked    []question
 	waived   []bool // by index of the service's waivers
 	dangling []dangling
-	untold   int // problems beyond the first ones
-	effort   int // spent on following redirects
+	untold   int    // problems beyond the first ones
+	effort   int    // spent on following redirects
+	fine     []bool // by index of the platform's records: it was judged already, and nothing was wrong; nil: none was
 }
 
 // mostProblems is how many problems, and how many warnings, of one service are told: the first ones keep an author busy.
