@@ -162,3 +162,27 @@ func (p *declaredRecords) files() []load.File {
 	}
 	return files
 }
+
+// TestAliasIsRenderedAgain holds that an alias, which may be kept itself, needs what its target is now.
+func TestAliasIsRenderedAgain(t *testing.T) {
+	plain := schema.Record{Name: "a.x.test", Type: "A", Sets: []schema.RecordSet{{Values: []string{"192.0.2.1"}}}}
+	routed := schema.Record{Name: "a.x.test", Type: "A", Sets: []schema.RecordSet{{ID: "one", Values: []string{"192.0.2.1"}}}}
+	alias := schema.Record{Name: "b.x.test", Type: "A", Sets: []schema.RecordSet{{Alias: &schema.RecordAlias{Target: "a.x.test"}}}}
+	p := schema.Platform{Name: "acme", Zones: []schema.Zone{{Name: "x.test", Exposure: "public"}}, Records: []schema.Record{plain, alias}}
+	before, err := render.Platform(p, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Records = []schema.Record{routed, alias}
+	got, err := render.Platform(p, before)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := render.Platform(p, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want.Resources, got.Resources); diff != "" {
+		t.Error(diff)
+	}
+}
