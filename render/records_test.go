@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -165,8 +166,8 @@ func (p *declaredRecords) files() []load.File {
 
 // TestAliasIsRenderedAgain holds that an alias, which may be kept itself, needs what its target is now.
 func TestAliasIsRenderedAgain(t *testing.T) {
-	plain := schema.Record{Name: "a.x.test", Type: "A", Sets: []schema.RecordSet{{Values: []string{"192.0.2.1"}}}}
-	routed := schema.Record{Name: "a.x.test", Type: "A", Sets: []schema.RecordSet{{ID: "one", Values: []string{"192.0.2.1"}}}}
+	plain := schema.Record{Name: "a.x.test", Type: "A", TTL: schema.Duration(time.Minute), Sets: []schema.RecordSet{{Values: []string{"192.0.2.1"}}}}
+	routed := schema.Record{Name: "a.x.test", Type: "A", TTL: schema.Duration(time.Minute), Sets: []schema.RecordSet{{ID: "one", Values: []string{"192.0.2.1"}}}}
 	alias := schema.Record{Name: "b.x.test", Type: "A", Sets: []schema.RecordSet{{Alias: &schema.RecordAlias{Target: "a.x.test"}}}}
 	p := schema.Platform{Name: "acme", Zones: []schema.Zone{{Name: "x.test", Exposure: "public"}}, Records: []schema.Record{plain, alias}}
 	before, err := render.Platform(p, nil)
