@@ -26,7 +26,7 @@ type client struct {
 func (p *Provider) connect(cfg aws.Config, number string) api {
 	return sdk.NewFromConfig(cfg, func(o *sdk.Options) {
 		o.HTTPSignerV4 = signer{v4.NewSigner()}
-		o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error { return p.calls.install(stack) },
+		o.APIOptions = append(o.APIOptions, readPages, func(stack *middleware.Stack) error { return p.calls.install(stack) },
 			func(stack *middleware.Stack) error { return p.spending(stack, number) })
 	})
 }
