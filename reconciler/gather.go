@@ -12,7 +12,7 @@ import (
 // as more become ready within gatherTime, and no longer than gatherMost. Proxies take moments, a call is spread in a minute, and AWS takes
 // few of them.
 const (
-	gatherTime = 500 * time.Millisecond
+	gatherTime = time.Second
 	gatherMost = 5 * time.Second
 )
 

@@ -8,6 +8,7 @@ import (
 	"io"
 	"slices"
 	"strconv"
+	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	sdk "github.com/aws/aws-sdk-go-v2/service/route53"
@@ -46,23 +47,37 @@ func (p pageReader) HandleDeserialize(ctx context.Context, in middleware.Deseria
 	out, metadata, err := next.HandleDeserialize(ctx, in)
 	answer, is := out.RawResponse.(*smithyhttp.Response)
 	if err == nil && is && answer.StatusCode == 200 {
-		body := answer.Body
-		read, failed := io.ReadAll(io.LimitReader(body, maxPage))
-		if failed == nil && len(read) < maxPage {
-			if page, unusual := pageOf(read); unusual == nil {
-				out.Result = page
-				return out, metadata, nil
-			}
+		page, whole := readPage(answer.Body)
+		if page != nil {
+			out.Result = page
+			return out, metadata, nil
 		}
 		answer.Body = struct {
 			io.Reader
 			io.Closer
-		}{io.MultiReader(bytes.NewReader(read), failing{failed}, body), body}
+		}{whole, answer.Body}
 	}
 	same := func(context.Context, middleware.DeserializeInput) (middleware.DeserializeOutput, middleware.Metadata, error) {
 		return out, metadata, err
 	}
 	return p.sdk.HandleDeserialize(ctx, in, middleware.DeserializeHandlerFunc(same))
+}
+
+// bodies are for bodies that are read and forgotten: a zone is listed again and again.
+var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// readPage reads a page, or else gives back the body as it was.
+func readPage(body io.Reader) (*sdk.ListResourceRecordSetsOutput, io.Reader) {
+	read := bodies.Get().(*bytes.Buffer)
+	read.Reset()
+	n, failed := read.ReadFrom(io.LimitReader(body, maxPage))
+	if failed == nil && n < maxPage {
+		if page, err := pageOf(read.Bytes()); err == nil {
+			bodies.Put(read)
+			return page, nil
+		}
+	}
+	return nil, io.MultiReader(read, failing{failed}, body)
 }
 
 // failing is a reader that fails, or has nothing.
@@ -81,9 +96,13 @@ type page struct{ events *gosax.Reader }
 // errUnusual is what the SDK has to read.
 var errUnusual = errors.New("this is no plain page of records")
 
+var readers = sync.Pool{New: func() any { return gosax.NewReaderSize(nil, 32<<10) }}
+
 // pageOf reads a page (Route53 API Reference, ListResourceRecordSets), or says that it is not plain.
 func pageOf(body []byte) (*sdk.ListResourceRecordSetsOutput, error) {
-	p := page{gosax.NewReaderSize(bytes.NewReader(body), 32<<10)}
+	p := page{readers.Get().(*gosax.Reader)}
+	defer readers.Put(p.events)
+	p.events.Reset(bytes.NewReader(body))
 	var out *sdk.ListResourceRecordSetsOutput
 	err := p.children("", func(root []byte) error {
 		if out != nil || string(root) != "ListResourceRecordSetsResponse" {
