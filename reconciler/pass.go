@@ -145,7 +145,13 @@ func (l *loop) compare() {
 func (l *loop) input(desired resource.Set, keys []resource.Key) plan.Input {
 	in := plan.Input{Desired: desired, Observed: map[resource.Scope]plan.Snapshot{}, Owned: map[resource.Key]plan.Owned{},
 		Adopt: map[resource.Key]bool{}, Kept: map[resource.Key]plan.Kept{}}
+	for _, f := range l.releases {
+		in.Observed[f.release.Scope()] = f.snapshot
+	}
 	for _, key := range keys {
+		if spec, there := in.Observed[key.Scope].Resources[key]; there && key.Kind.OfProxies() { // a release is ours entirely
+			in.Owned[key] = plan.Owned{Spec: spec, Service: serviceOf(key)}
+		}
 		if e, ok := l.owned[key]; ok && e.Spec != nil {
 			in.Owned[key] = plan.Owned{Spec: e.Spec, Service: e.Service}
 		}
@@ -160,12 +166,6 @@ func (l *loop) input(desired resource.Set, keys []resource.Key) plan.Input {
 		}
 		if z := l.zones[key.Scope]; z != nil && z.snapshot != nil {
 			in.Observed[key.Scope] = *z.snapshot
-		}
-	}
-	for _, f := range l.releases {
-		in.Observed[f.release.Scope()] = f.snapshot
-		for key, spec := range f.snapshot.Resources { // a release is ours entirely
-			in.Owned[key] = plan.Owned{Spec: spec, Service: serviceOf(key)}
 		}
 	}
 	return in
