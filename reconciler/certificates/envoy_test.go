@@ -12,13 +12,12 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/edgewright/edgewright/fixtures/authority"
 	proxies "github.com/edgewright/edgewright/fixtures/envoy"
+	"github.com/edgewright/edgewright/fixtures/load"
 	"github.com/edgewright/edgewright/fixtures/ports"
 	"github.com/edgewright/edgewright/reconciler/xds"
 	"github.com/edgewright/edgewright/render/envoy"
@@ -128,38 +127,18 @@ func eventually(t *testing.T, what string, is func() bool) {
 	}
 }
 
-// load asks without pause until stopped, and tells how many requests were made and which went wrong.
-func load(clients []*http.Client, url string) (stop func() (int64, []string)) {
-	var (
-		wait   sync.WaitGroup
-		mu     sync.Mutex
-		count  atomic.Int64
-		failed []string
-		over   = make(chan struct{})
-	)
+// busy has clients ask for a URL without a pause.
+func busy(t *testing.T, url string, clients ...*http.Client) *load.Busy {
+	t.Helper()
+	var all []func(int) error
 	for _, c := range clients {
-		wait.Go(func() {
-			defer c.CloseIdleConnections()
-			for {
-				select {
-				case <-over:
-					return
-				default:
-				}
-				if _, err := get(c, url); err != nil {
-					mu.Lock()
-					failed = append(failed, err.Error())
-					mu.Unlock()
-				}
-				count.Add(1)
-			}
+		t.Cleanup(c.CloseIdleConnections)
+		all = append(all, func(int) error {
+			_, err := get(c, url)
+			return err
 		})
 	}
-	return func() (int64, []string) {
-		close(over)
-		wait.Wait()
-		return count.Load(), failed
-	}
+	return load.KeepBusy(all...)
 }
 
 // TestInvariant6Rotation replaces a certificate many times under load: no request fails, a new handshake has the new certificate at once,
@@ -186,7 +165,7 @@ func TestInvariant6Rotation(t *testing.T) {
 	}
 	ask()
 	before := listeners()
-	stop := load([]*http.Client{client(e.at["public"], config, true), client(e.at["public"], config, false)}, "https://a.test/")
+	asking := busy(t, "https://a.test/", client(e.at["public"], config, true), client(e.at["public"], config, false))
 	var slowest time.Duration
 	last := first
 	for range 40 {
@@ -209,7 +188,7 @@ func TestInvariant6Rotation(t *testing.T) {
 	if serial, err := get(fresh, "https://a.test/"); err != nil || serial != last.Serial(t) {
 		t.Errorf("with bad files %s is shown, %v", serial, err)
 	}
-	count, failed := stop()
+	count, failed := asking.Stop()
 	if len(failed) > 0 || count < 200 {
 		t.Errorf("%d of %d requests failed: %s", len(failed), count, strings.Join(failed[:min(5, len(failed))], "; "))
 	}
@@ -269,7 +248,7 @@ func TestInvariant6AnotherPolicy(t *testing.T) {
 	eventually(t, "the first answer", func() bool { _, err := get(fresh, "https://a.test/"); return err == nil })
 	_, ask := connection(t, e.at["public"], config)
 	ask()
-	stop := load([]*http.Client{client(e.at["public"], config, true), client(e.at["public"], config, false)}, "https://a.test/")
+	asking := busy(t, "https://a.test/", client(e.at["public"], config, true), client(e.at["public"], config, false))
 	e.publish(fleet([]schema.Certificate{a, pay}))
 	eventually(t, "another name", func() bool { _, err := get(fresh, "https://pay.test/"); return err == nil })
 	ask()
@@ -281,7 +260,7 @@ func TestInvariant6AnotherPolicy(t *testing.T) {
 	}
 	time.Sleep(500 * time.Millisecond) // the old chains are drained meanwhile
 	ask()
-	if count, failed := stop(); len(failed) > 0 || count < 50 {
+	if count, failed := asking.Stop(); len(failed) > 0 || count < 50 {
 		t.Errorf("%d of %d requests failed: %s", len(failed), count, strings.Join(failed[:min(5, len(failed))], "; "))
 	}
 }
@@ -308,7 +287,7 @@ func TestMissingFileHoldsNobody(t *testing.T) {
 	if _, err := get(public, "https://pay.test/"); err == nil {
 		t.Error("pay.test is answered without its certificate")
 	}
-	stop := load([]*http.Client{client(e.at["public"], &tls.Config{RootCAs: ca.Pool()}, true), public}, "https://a.test/")
+	asking := busy(t, "https://a.test/", client(e.at["public"], &tls.Config{RootCAs: ca.Pool()}, true), public)
 	pay := ca.Issue("pay.test")
 	pay.Write(t, dir, "pay")
 	e.Look()
@@ -317,7 +296,7 @@ func TestMissingFileHoldsNobody(t *testing.T) {
 		serial, err := get(strict, "https://pay.test/")
 		return err == nil && serial == pay.Serial(t)
 	})
-	if count, failed := stop(); len(failed) > 0 {
+	if count, failed := asking.Stop(); len(failed) > 0 {
 		t.Errorf("%d of %d requests failed: %s", len(failed), count, failed[0])
 	}
 }

@@ -21,6 +21,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/edgewright/edgewright/fixtures/envoy"
+	"github.com/edgewright/edgewright/fixtures/load"
 	"github.com/edgewright/edgewright/schema"
 )
 
@@ -106,42 +107,21 @@ func get(c *http.Client, at, host string) (string, error) {
 	return string(body), err
 }
 
-// load asks for hosts at all proxies without pause until stopped, and tells how many requests were made and what went wrong.
-func load(t *testing.T, proxies []string, hosts []string) (stop func() (int64, []string)) {
+// busy asks for hosts at all proxies without a pause.
+func busy(t *testing.T, proxies []string, hosts []string) *load.Busy {
 	t.Helper()
-	var (
-		wait   sync.WaitGroup
-		mu     sync.Mutex
-		count  atomic.Int64
-		failed []string
-		over   = make(chan struct{})
-	)
+	var clients []func(int) error
 	for _, at := range proxies {
 		for range 2 {
-			wait.Go(func() {
-				c := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{}}
-				defer c.CloseIdleConnections()
-				for n := 0; ; n++ {
-					select {
-					case <-over:
-						return
-					default:
-					}
-					if _, err := get(c, at, hosts[n%len(hosts)]); err != nil {
-						mu.Lock()
-						failed = append(failed, err.Error())
-						mu.Unlock()
-					}
-					count.Add(1)
-				}
+			c := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{}}
+			t.Cleanup(c.CloseIdleConnections)
+			clients = append(clients, func(n int) error {
+				_, err := get(c, at, hosts[n%len(hosts)])
+				return err
 			})
 		}
 	}
-	return func() (int64, []string) {
-		close(over)
-		wait.Wait()
-		return count.Load(), failed
-	}
+	return load.KeepBusy(clients...)
 }
 
 // bootstraps runs a test with proxies that ask for their configuration in each way that there is.
@@ -189,16 +169,16 @@ func noRequestFails(t *testing.T, like envoy.Config) {
 			eventually(t, h+" is served", func() bool { got, err := get(c, at, h); return err == nil && got == "blue" })
 		}
 	}
-	stop := load(t, proxies, hosts)
+	asking := busy(t, proxies, hosts)
 	var last Release
-	for round := 1; round <= 200; round++ {
+	for round := 1; round <= 200 || asking.Count() < 1000; round++ {
 		last = publish(round)
 		time.Sleep(5 * time.Millisecond)
 		if round%8 == 0 {
 			eventually(t, fmt.Sprintf("round %d", round), converged(last)) // the others may be overtaken
 		}
 	}
-	count, failed := stop()
+	count, failed := asking.Stop()
 	if len(failed) > 0 {
 		t.Errorf("%d of %d requests failed: %s", len(failed), count, strings.Join(failed[:min(5, len(failed))], "; "))
 	}
@@ -239,14 +219,14 @@ func layoutGrows(t *testing.T, like envoy.Config) {
 	for _, h := range hosts {
 		eventually(t, h+" is served", func() bool { got, err := get(c, proxies[0], h); return err == nil && got == "blue" })
 	}
-	stop := load(t, proxies, hosts)
+	asking := busy(t, proxies, hosts)
 	for n, next := range layouts[1:] {
 		publish(next, layouts[n], 2*n+1)
 		time.Sleep(2 * like.Drain) // until no connection is left that came by the listener before
 		publish(next, layoutOf{}, 2*n+2)
 	}
 	time.Sleep(100 * time.Millisecond)
-	count, failed := stop()
+	count, failed := asking.Stop()
 	if len(failed) > 0 {
 		t.Errorf("%d of %d requests failed: %s", len(failed), count, strings.Join(failed[:min(5, len(failed))], "; "))
 	}
@@ -289,7 +269,7 @@ func refusedAlone(t *testing.T, like envoy.Config) {
 	for _, one := range before {
 		eventually(t, "first release", func() bool { return acknowledgedAs(s, one)() && len(s.Nodes()) == 2 })
 	}
-	stop := load(t, proxies, hosts)
+	asking := busy(t, proxies, hosts)
 	s.Publish(release(after...))
 	eventually(t, "two are refused", func() bool { return len(s.Refusals()) == 2 })
 	for n, one := range after {
@@ -309,7 +289,7 @@ func refusedAlone(t *testing.T, like envoy.Config) {
 			eventually(t, fmt.Sprintf("%s from %s", h, want), func() bool { got, err := get(c, at, h); return err == nil && got == want })
 		}
 	}
-	if count, failed := stop(); len(failed) > 0 {
+	if count, failed := asking.Stop(); len(failed) > 0 {
 		t.Errorf("%d of %d requests failed: %s", len(failed), count, failed[0])
 	}
 	for n, r := range s.Refusals() {
@@ -358,7 +338,7 @@ func restartSendsNothing(t *testing.T, like envoy.Config) {
 	s.Publish(release(a, b))
 	proxy := proxyNamed(t, like, "one", l.Addr().(*net.TCPAddr).Port)
 	eventually(t, "served", func() bool { return acknowledgedAs(s, a)() && acknowledgedAs(s, b)() })
-	stop := load(t, []string{proxy}, []string{"a.test", "x.b.test"})
+	asking := busy(t, []string{proxy}, []string{"a.test", "x.b.test"})
 	g.Stop()
 
 	again, err := net.Listen("tcp", l.Addr().String())
@@ -382,7 +362,7 @@ func restartSendsNothing(t *testing.T, like envoy.Config) {
 	a2 := declaredAt(t, "a", green, "a.test")
 	s.Publish(release(a2))
 	eventually(t, "changed and dropped", func() bool { return acknowledgedAs(s, a2)() && acknowledgedAs(s, Service{ID: "b"})() })
-	_, failed := stop()
+	_, failed := asking.Stop()
 	for _, f := range failed {
 		if !strings.HasPrefix(f, "x.b.test: 404") {
 			t.Errorf("request failed: %s", f)
@@ -412,7 +392,7 @@ func restartAndChange(t *testing.T, like envoy.Config) {
 	eventually(t, "served", acknowledgedAs(s, before[49]))
 	c := &http.Client{Timeout: 5 * time.Second}
 	eventually(t, "answers", func() bool { _, err := get(c, proxy, "h49.test"); return err == nil })
-	stop := load(t, []string{proxy}, []string{"h0.test", "h7.test", "h49.test"})
+	asking := busy(t, []string{proxy}, []string{"h0.test", "h7.test", "h49.test"})
 	g.Stop()
 
 	s = New(slog.New(slog.NewTextHandler(t.Output(), nil)), time.Now)
@@ -427,7 +407,7 @@ func restartAndChange(t *testing.T, like envoy.Config) {
 		eventually(t, "the change", acknowledgedAs(s, one))
 	}
 	eventually(t, "it answers anew", func() bool { got, err := get(c, proxy, "h7.test"); return err == nil && got == "green" })
-	if count, failed := stop(); len(failed) > 0 {
+	if count, failed := asking.Stop(); len(failed) > 0 {
 		t.Errorf("%d of %d requests failed: %s", len(failed), count, failed[0])
 	}
 }
@@ -450,7 +430,7 @@ func rolledBackWhileAway(t *testing.T, like envoy.Config) {
 	eventually(t, "the newer one is served", func() bool { return acknowledgedAs(s, newer)() && acknowledgedAs(s, added)() })
 	c := &http.Client{Timeout: 5 * time.Second}
 	eventually(t, "it answers", func() bool { got, err := get(c, proxy, "a.test"); return err == nil && got == "green" })
-	stop := load(t, []string{proxy}, []string{"a.test", "b.test", "other.test"})
+	asking := busy(t, []string{proxy}, []string{"a.test", "b.test", "other.test"})
 	g.Stop()
 	time.Sleep(200 * time.Millisecond) // it serves on
 
@@ -468,7 +448,7 @@ func rolledBackWhileAway(t *testing.T, like envoy.Config) {
 	if got, err := get(c, proxy, "added.test"); err == nil {
 		t.Errorf("added.test is answered by %s, which is not published", got)
 	}
-	count, failed := stop()
+	count, failed := asking.Stop()
 	failed = slices.DeleteFunc(failed, func(f string) bool { return like.Whole && strings.HasPrefix(f, "a.test: 503") })
 	if len(failed) > 0 {
 		t.Errorf("%d of %d requests failed: %s", len(failed), count, failed[0])
@@ -494,7 +474,7 @@ func servicesComeAndGo(t *testing.T, like envoy.Config) {
 	for _, h := range []string{"stays.test", "drains.test"} {
 		eventually(t, h+" is served", func() bool { _, err := get(c, proxy, h); return err == nil })
 	}
-	stop := load(t, []string{proxy}, []string{"stays.test", "drains.test"})
+	asking := busy(t, []string{proxy}, []string{"stays.test", "drains.test"})
 	for n := range 100 {
 		host := fmt.Sprintf("h%d.test", n)
 		comes := declaredAt(t, fmt.Sprintf("s%d", n), blue, hostname(host))
@@ -506,7 +486,7 @@ func servicesComeAndGo(t *testing.T, like envoy.Config) {
 	}
 	s.Publish(release(stays, drains(0)))
 	eventually(t, "the last one is gone", acknowledgedAs(s, Service{ID: "s99"}))
-	count, failed := stop()
+	count, failed := asking.Stop()
 	if len(failed) > 0 {
 		t.Errorf("%d of %d requests failed: %s", len(failed), count, failed[0])
 	}

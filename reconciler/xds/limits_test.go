@@ -219,13 +219,13 @@ func TestConnectionAge(t *testing.T) {
 		eventually(t, "served", acknowledgedAs(s, a))
 		eventually(t, "it came back", func() bool { return opened.Load() >= 2 })
 		eventually(t, "served again", acknowledgedAs(s, a))
-		stop := load(t, []string{proxy}, []string{"a.test"})
+		asking := busy(t, []string{proxy}, []string{"a.test"})
 		before, since := opened.Load(), sent.Load()
 		eventually(t, "it came back twice more", func() bool { return opened.Load() >= before+2 })
 		if n := sent.Load() - since; n > 0 {
 			t.Errorf("%d answers were sent to one that has all", n)
 		}
-		if count, failed := stop(); len(failed) > 0 {
+		if count, failed := asking.Stop(); len(failed) > 0 {
 			t.Errorf("%d of %d requests failed: %s", len(failed), count, failed[0])
 		}
 	})
