@@ -8,6 +8,7 @@ import (
 
 	"github.com/edgewright/edgewright/fixtures/world"
 	"github.com/edgewright/edgewright/reconciler"
+	"github.com/edgewright/edgewright/reconciler/forge"
 	"github.com/edgewright/edgewright/reconciler/xds"
 	"github.com/edgewright/edgewright/schema"
 )
@@ -42,6 +43,41 @@ func TestHostileRefusedContentAfterARestart(t *testing.T) {
 	held := b.proxies.releases["edge"].Held
 	if one := held["1.39.0"]["statuspage"]; len(held) != 1 || len(held["1.39.0"]) != 1 || one.Version == refused || !strings.Contains(string(one.Unit.VirtualHost), "pong") {
 		t.Errorf("what Envoy refused is published again to it: %+v", held)
+	}
+}
+
+// A pull that says again what a proxy has refused is told so; it holds nobody, as other proxies may take it.
+func TestRefusedContentIsToldOnTheNextPull(t *testing.T) {
+	b := newBench(t)
+	b.converged()
+	before := b.tree()
+	odd := with(before, pingFile, pong("refused"))
+	b.repository.commit(odd)
+	version := ""
+	b.until("published", func() bool {
+		b.proxies.mu.Lock()
+		defer b.proxies.mu.Unlock()
+		s := b.proxies.releases["edge"].Services["statuspage"]
+		version = s.Version
+		return strings.Contains(string(s.Unit.VirtualHost), "refused")
+	})
+	b.proxies.mu.Lock()
+	b.proxies.refusals = []xds.Refusal{{Fleet: "edge", Service: "statuspage", Cohort: "1.39.0", Version: version, Node: "one", Why: "no"}}
+	b.proxies.mu.Unlock()
+	b.proxies.poke()
+	b.until("refusal shown", func() bool {
+		return slices.ContainsFunc(b.View().Services, func(s reconciler.ServiceView) bool { return s.Refused == "Envoy 1.39.0: no" })
+	})
+	b.repository.commit(before)
+	b.until("it is as before", func() bool {
+		return slices.ContainsFunc(b.View().Services, func(s reconciler.ServiceView) bool { return s.ID == "statuspage" && s.Refused == "" })
+	})
+	b.propose(3, odd)
+	b.until("verdict on pull 3", func() bool { _, ok := b.forge.review(3); return ok })
+	r, _ := b.forge.review(3)
+	if r.Verdict() != forge.Planned || len(r.Warnings) != 1 || r.Warnings[0].Code != "envoy/again" || r.Warnings[0].Position.File != pingFile ||
+		!strings.Contains(r.Warnings[0].Message, "Envoy 1.39.0 refused this very content of service statuspage: no") {
+		t.Errorf("verdict %s, warnings %v", r.Verdict(), r.Warnings)
 	}
 }
 

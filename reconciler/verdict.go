@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/edgewright/edgewright/reconciler/plan"
+	"github.com/edgewright/edgewright/reconciler/release"
 	"github.com/edgewright/edgewright/reconciler/state"
 	"github.com/edgewright/edgewright/reconciler/validate"
 	"github.com/edgewright/edgewright/render/envoy"
@@ -47,9 +49,6 @@ func (l *loop) verdict(content string) (v state.Verdict, ok bool) {
 // already was looked at before, and what is held is not published.
 func (l *loop) judgeContents(d *decision) (problems []schema.Problem) {
 	d.unseen, d.warnings, d.known = nil, nil, 0
-	if l.Validator == nil {
-		return nil
-	}
 	for _, id := range sortedKeys(d.rendered) {
 		s, declared := d.edge.Service(id)
 		if _, isHeld := d.held[id]; isHeld || !declared {
@@ -60,6 +59,12 @@ func (l *loop) judgeContents(d *decision) (problems []schema.Problem) {
 				continue
 			}
 			content := contentOf(res.Spec)
+			if by := l.refusalsOf(res.Key, content); len(by) > 0 && !l.inEffect(res.Key, content) {
+				d.warnings = append(d.warnings, refusedBefore(s, by))
+			}
+			if l.Validator == nil {
+				continue
+			}
 			switch v, known := l.verdict(content); {
 			case known && v.Refused != "":
 				problems = append(problems, refusedBy(s, v.Verdict))
@@ -143,6 +148,26 @@ func refusedBy(s schema.Service, v validate.Verdict) schema.Problem {
 	return schema.Problem{Code: refusedCode, Holds: schema.Holding(s.ID), Position: s.Source.Find(path), Path: pathOf(s, path),
 		Message: fmt.Sprintf("Envoy does not take %s: %s", what, v.Refused),
 		Hint:    "no rule of edgewright knows of this, so the words are Envoy's: write it in another way; `edgewright explain envoy/refused` says more"}
+}
+
+// refusalsOf are what proxies of a fleet have said of a content when they were served it.
+func (l *loop) refusalsOf(key resource.Key, content string) []release.Refusal {
+	f := l.releases[fleetOf(key.Scope)]
+	if f == nil {
+		return nil
+	}
+	return f.release.Services[schema.ServiceID(key.Name)].RefusalsOf(content)
+}
+
+// refusedBefore warns of a service that says again what proxies have refused. It holds nobody: others may take it.
+func refusedBefore(s schema.Service, by []release.Refusal) schema.Problem {
+	var who []string
+	for _, r := range by {
+		who = append(who, "Envoy "+r.Cohort)
+	}
+	return schema.Problem{Code: "envoy/again", Holds: schema.Holding(s.ID), Position: s.Source.Find(""), Path: pathOf(s, ""),
+		Message: fmt.Sprintf("%s refused this very content of service %s: %s", strings.Join(who, " and "), s.ID, by[0].Why),
+		Hint:    fmt.Sprintf("proxies of that version keep the last good version of fleet %s's service, and are not sent this again: write it in another way", s.Fleet)}
 }
 
 // notValidated warns of a service of which nobody knows what Envoy says.

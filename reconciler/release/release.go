@@ -39,7 +39,7 @@ type Entry struct {
 	Names    []schema.Hostname `json:"names,omitempty"`   // that Spec declares
 	Exposure schema.Exposure   `json:"exposure"`          // that Spec declares
 	Good     string            `json:"good,omitempty"`    // the content that the whole fleet acknowledged last
-	Refused  []Refusal         `json:"refused,omitempty"` // by cohorts, in their order; it is not served to them again
+	Refused  []Refusal         `json:"refused,omitempty"` // by cohorts, in their order, and the last ones first to last; they are not served it again
 	Linger   []schema.Place    `json:"linger,omitempty"`  // let go, and may still be asked for; sorted
 	Removed  bool              `json:"removed,omitempty"` // no longer declared: only Linger is served
 	Commit   string            `json:"commit,omitempty"`
@@ -96,8 +96,11 @@ func (e Entry) Held() (content, version string) {
 }
 
 // RefusedNow are the refusals of the present content.
-func (e Entry) RefusedNow() []Refusal {
-	return slices.DeleteFunc(slices.Clone(e.Refused), func(r Refusal) bool { return r.Content != e.Content })
+func (e Entry) RefusedNow() []Refusal { return e.RefusalsOf(e.Content) }
+
+// RefusalsOf are the refusals of a content, now or before.
+func (e Entry) RefusalsOf(content string) []Refusal {
+	return slices.DeleteFunc(slices.Clone(e.Refused), func(r Refusal) bool { return r.Content != content })
 }
 
 // Why is what proxies said of the present content that they refused; empty when none did.
@@ -330,15 +333,24 @@ func (r Release) Retire(now time.Time) (Release, bool) {
 	return r, true
 }
 
+// mostRefusals is how many contents of a service are remembered that a cohort has refused: the last ones.
+const mostRefusals = 10
+
+func refusalsBy(e Entry, cohort string) []Refusal {
+	return slices.DeleteFunc(slices.Clone(e.Refused), func(r Refusal) bool { return r.Cohort != cohort })
+}
+
 // Refuse notes that the proxies of a cohort refused the service's present content.
 func (r Release) Refuse(id schema.ServiceID, cohort, why string) (Release, bool) {
 	e, ok := r.Services[id]
 	if !ok || slices.ContainsFunc(e.RefusedNow(), func(old Refusal) bool { return old.Cohort == cohort }) {
 		return r, false
 	}
-	e.Refused = slices.DeleteFunc(slices.Clone(e.Refused), func(old Refusal) bool { return old.Cohort == cohort })
-	e.Refused = append(e.Refused, Refusal{cohort, e.Content, why})
-	slices.SortFunc(e.Refused, func(a, b Refusal) int { return cmp.Compare(a.Cohort, b.Cohort) })
+	e.Refused = append(slices.Clone(e.Refused), Refusal{cohort, e.Content, why})
+	slices.SortStableFunc(e.Refused, func(a, b Refusal) int { return cmp.Compare(a.Cohort, b.Cohort) })
+	if all := refusalsBy(e, cohort); len(all) > mostRefusals {
+		e.Refused = slices.DeleteFunc(e.Refused, func(r Refusal) bool { return r == all[0] })
+	}
 	return r.with(id, e), true
 }
 

@@ -114,6 +114,19 @@ func TestRefusals(t *testing.T) {
 	}
 	next, _ = next.Refuse("a", "1.38.0", "never")
 	next, _ = next.Refuse("new", "1.39.0", "no")
+	again := next.Apply([]plan.Step{set(plan.Update, "a", "3")}, "c", noon)
+	again, _ = again.Refuse("a", "1.39.0", "no more")
+	back := again.Apply([]plan.Step{set(plan.Update, "a", "2")}, "c", noon)
+	if e := back.Services["a"]; e.Why() != "Envoy 1.38.0: never; Envoy 1.39.0: no" || len(e.RefusalsOf("3")) != 1 {
+		t.Errorf("content that was refused before another one is %q, %+v", e.Why(), e.Refused)
+	}
+	for n := range 20 {
+		back = back.Apply([]plan.Step{set(plan.Update, "a", fmt.Sprint("more ", n))}, "c", noon)
+		back, _ = back.Refuse("a", "1.39.0", "no")
+	}
+	if e := back.Services["a"]; len(e.Refused) != 11 || len(e.RefusedNow()) != 1 || len(e.RefusalsOf("more 9")) != 0 || len(e.RefusalsOf("more 10")) != 1 {
+		t.Errorf("%d refusals are remembered: %+v", len(e.Refused), e.Refused)
+	}
 	e := next.Services["a"]
 	if e.Why() != "Envoy 1.38.0: never; Envoy 1.39.0: no" || len(e.RefusedNow()) != 2 {
 		t.Errorf("%q, %+v", e.Why(), e.Refused)

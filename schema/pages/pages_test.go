@@ -104,6 +104,7 @@ var elsewhere = map[schema.Code]string{
 	"service/render":  "reconciler TestWhatCannotBeRenderedIsHeld",
 
 	"envoy/refused":     "reconciler/validate TestEnvoyRefuses",
+	"envoy/again":       "reconciler TestRefusedContentIsToldOnTheNextPull",
 	"envoy/unvalidated": "reconciler/validate TestEnvoyThatHangs",
 }
 
