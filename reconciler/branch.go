@@ -24,11 +24,11 @@ type reading struct {
 func (r *Reconciler) watchBranch(ctx context.Context) {
 	tick := time.NewTicker(r.Every.Poll)
 	defer tick.Stop()
-	last := reading{}
+	last, told := reading{}, ""
 	for {
 		seen := r.Now()
 		day := schema.DateOf(seen)
-		loaded, err := r.loadTip(ctx, last, day)
+		loaded, err := r.loadTip(ctx, told, last, day)
 		switch {
 		case err != nil:
 			r.send(ctx, branchFailed{err})
@@ -43,18 +43,20 @@ func (r *Reconciler) watchBranch(ctx context.Context) {
 		case r.pullHints <- hint{}:
 		default:
 		}
+		told = ""
 		select {
 		case <-ctx.Done():
 			return
-		case <-r.hints:
+		case h := <-r.hints:
+			told = h.commit
 		case <-tick.C:
 		}
 	}
 }
 
 // loadTip fetches, and evaluates the tip unless that was the last reading. However long it takes: the limits are those of each file.
-func (r *Reconciler) loadTip(ctx context.Context, last reading, day schema.Date) (*branchLoaded, error) {
-	if err := r.fetch(ctx); err != nil {
+func (r *Reconciler) loadTip(ctx context.Context, told string, last reading, day schema.Date) (*branchLoaded, error) {
+	if err := r.fetch(ctx, told); err != nil {
 		return nil, err
 	}
 	tip, err := r.Repository.Tip()
@@ -72,10 +74,10 @@ func (r *Reconciler) loadTip(ctx context.Context, last reading, day schema.Date)
 	return &branchLoaded{commit: tip, files: files, loaded: loaded}, nil
 }
 
-func (r *Reconciler) fetch(ctx context.Context) error {
+func (r *Reconciler) fetch(ctx context.Context, told string) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
-	if err := r.Repository.Fetch(ctx); err != nil {
+	if err := r.Repository.Fetch(ctx, told); err != nil {
 		return fmt.Errorf("fetch repository: %w", err)
 	}
 	return nil

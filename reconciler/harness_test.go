@@ -203,7 +203,7 @@ func (r *repository) files(hash string) []load.File {
 	return r.trees[hash]
 }
 
-func (r *repository) Fetch(context.Context) error {
+func (r *repository) Fetch(context.Context, string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.err

@@ -22,8 +22,8 @@ import (
 
 // Repository is the mirror of edge-config. Commits are named by their hash.
 type Repository interface {
-	// Fetch brings the branch and the heads of the pulls up to date.
-	Fetch(ctx context.Context) error
+	// Fetch brings the branch and the heads of the pulls up to date. told is the commit that the branch is said to be at, or empty.
+	Fetch(ctx context.Context, told string) error
 	// Tip is the newest commit of the branch that was fetched.
 	Tip() (Commit, error)
 	// Files are the declarations at a commit, and the identity of their tree.

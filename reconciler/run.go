@@ -54,14 +54,15 @@ type (
 	posted struct { // a plan stands on its pull
 		plan state.Plan
 	}
-	postFailed struct{ err error } // the forge did not take a review; nil: it takes them again
-	hint       struct{}            // a webhook: something may have changed
+	postFailed struct{ err error }     // the forge did not take a review; nil: it takes them again
+	hint       struct{ commit string } // a webhook: something may have changed, and the branch be at this commit; empty: not told
 )
 
-// Hint makes the loop fetch now. It never blocks: hints that come while one is pending are one.
-func (r *Reconciler) Hint() {
+// Hint makes the loop fetch now. It never blocks: hints that come while one is pending are one. commit is what the branch is said to be at,
+// or empty: it is believed when the repository says so too.
+func (r *Reconciler) Hint(commit string) {
 	select {
-	case r.hints <- hint{}:
+	case r.hints <- hint{commit}:
 	default:
 	}
 }

@@ -263,7 +263,7 @@ func (p *fleets) Nodes() []xds.Node {
 // people are the forge, and the repository behind it.
 type people struct{ *sim }
 
-func (p people) Fetch(context.Context) error { return nil }
+func (p people) Fetch(context.Context, string) error { return nil }
 
 func (p people) Files(context.Context, string) (Tree, error) {
 	return Tree{}, errors.New("not asked for")

@@ -12,7 +12,7 @@ import (
 // repository gives the reconciler the mirror in its own words. There is one once the daemon leads.
 type repository struct{ *daemon }
 
-func (r repository) Fetch(ctx context.Context) error { return r.mirror.Fetch(ctx) }
+func (r repository) Fetch(ctx context.Context, told string) error { return r.mirror.Fetch(ctx, told) }
 
 func (r repository) Tip() (reconciler.Commit, error) {
 	tip, err := r.mirror.Tip()

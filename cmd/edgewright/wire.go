@@ -223,8 +223,12 @@ func (d *daemon) run(ctx context.Context) error {
 			select {
 			case <-ctx.Done():
 				return nil
-			case <-d.hints:
-				d.reconciler.Hint()
+			case h := <-d.hints:
+				commit := ""
+				if h.Ref == "refs/heads/"+d.settings.Branch {
+					commit = h.SHA
+				}
+				d.reconciler.Hint(commit)
 			}
 		}
 	})

@@ -20,6 +20,7 @@ import (
 	"github.com/go-git/go-git/v5/config"
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/object"
+	"github.com/go-git/go-git/v5/plumbing/transport"
 	"github.com/go-git/go-git/v5/plumbing/transport/http"
 
 	"github.com/edgewright/edgewright/reconciler/secret"
@@ -103,11 +104,20 @@ func (m *Mirror) Close() error {
 	return nil
 }
 
-// Fetch brings the branch and the heads of all pulls up to date, those that are gone too. What was there before stays when it fails.
-func (m *Mirror) Fetch(ctx context.Context) error {
+// Fetch brings the branch and the heads of all pulls up to date, those that are gone too. What was there before stays when it fails. told is
+// the commit that the branch is said to be at, which saves time where it is, or empty.
+func (m *Mirror) Fetch(ctx context.Context, told string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	before, _ := m.repository.Reference(m.branch(), true)
+	if before != nil && plumbing.IsHash(told) && told != before.Hash().String() {
+		done, err := m.fetchTold(ctx, plumbing.NewHash(told))
+		if done {
+			m.noteRewrite(before)
+			return m.repack()
+		}
+		m.Log.Debug("the branch is not fetched as told", "told", told, "error", err)
+	}
 	err := m.fetch(ctx)
 	if err != nil && m.broken() {
 		m.Log.Warn("the mirror is broken and is made anew", "dir", m.Dir, "error", err)
@@ -127,18 +137,27 @@ func (m *Mirror) fetch(ctx context.Context) error {
 		RefSpecs: []config.RefSpec{config.RefSpec("+" + m.branch() + ":" + m.branch()), "+refs/pull/*/head:refs/pull/*/head"},
 		Tags:     git.NoTags, Force: true, Prune: true,
 	}
-	if m.Token != nil {
-		token, err := m.Token(ctx)
-		if err != nil {
-			return fmt.Errorf("get token: %w", err)
-		}
-		options.Auth = &http.BasicAuth{Username: "x-access-token", Password: token.Reveal()}
+	var err error
+	if options.Auth, err = m.auth(ctx); err != nil {
+		return err
 	}
 	remote := git.NewRemote(m.repository.Storer, &config.RemoteConfig{Name: "origin", URLs: []string{m.URL}})
 	if err := remote.FetchContext(ctx, options); err != nil && !errors.Is(err, git.NoErrAlreadyUpToDate) {
 		return err
 	}
 	return nil
+}
+
+// auth is how one is let in.
+func (m *Mirror) auth(ctx context.Context) (transport.AuthMethod, error) {
+	if m.Token == nil {
+		return nil, nil
+	}
+	token, err := m.Token(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("get token: %w", err)
+	}
+	return &http.BasicAuth{Username: "x-access-token", Password: token.Reveal()}, nil
 }
 
 // broken tells whether what was fetched can no longer be read here, whatever the remote says: a power cut leaves refs without content.

@@ -89,7 +89,7 @@ func (b *bench) push(branch, path, text string, flags ...string) string {
 
 func (b *bench) fetch() {
 	b.Helper()
-	if err := b.mirror.Fetch(b.Context()); err != nil {
+	if err := b.mirror.Fetch(b.Context(), ""); err != nil {
 		b.Fatal(err)
 	}
 }
@@ -226,7 +226,7 @@ func TestUnreachableKeepsTheTipAndTheSecret(t *testing.T) {
 	if err := b.forge.Close(); err != nil {
 		t.Fatal(err)
 	}
-	err := b.mirror.Fetch(t.Context())
+	err := b.mirror.Fetch(t.Context(), "")
 	if err == nil || strings.Contains(err.Error(), "s3cr3t") || !strings.Contains(err.Error(), "fetch main of http://127.0.0.1") {
 		t.Errorf("error %v", err)
 	}
@@ -255,7 +255,7 @@ func TestBrokenMirrorHeals(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := b.push("main", "README.md", fmt.Sprint(time.Now().UnixNano()))
-		if err := again.Fetch(t.Context()); err != nil {
+		if err := again.Fetch(t.Context(), ""); err != nil {
 			t.Fatal(err)
 		}
 		if tip, err := again.Tip(); err != nil || tip.Hash != want {
