@@ -51,7 +51,7 @@ func (l *loop) takeRefusal(ctx context.Context, r xds.Refusal) {
 	}
 	l.Log.Error("Envoy refused a service", "fleet", r.Fleet, "service", r.Service, "node", r.Node, "envoy", r.Cohort, "why", r.Why)
 	l.Metrics.Failures.WithLabelValues("proxy").Inc()
-	if err := l.replaceRelease(ctx, f, next); err != nil {
+	if err := l.replaceRelease(ctx, f, next, nil); err != nil {
 		l.Log.Error("store refusal", "service", r.Service, "error", err)
 	}
 }

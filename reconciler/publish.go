@@ -30,10 +30,7 @@ func (l *loop) publish(ctx context.Context, now time.Time) error {
 	for _, id := range sortedKeys(ready) {
 		f := l.fleet(id)
 		steps := ready[id]
-		if err := l.storeContents(ctx, steps); err != nil {
-			return err
-		}
-		if err := l.replaceRelease(ctx, f, f.release.Apply(steps, l.tip.Hash, now).Grow(now), l.entries(steps, "served", now)...); err != nil {
+		if err := l.replaceRelease(ctx, f, f.release.Apply(steps, l.tip.Hash, now).Grow(now), l.contents(steps), l.entries(steps, "served", now)...); err != nil {
 			return err
 		}
 		l.count(ctx, steps, "served")
@@ -69,11 +66,11 @@ func (l *loop) firstLayout(id schema.FleetID) envoy.Layout {
 	return envoy.Layout{Generation: 1, Buckets: envoy.Buckets(services, domains)}
 }
 
-// replaceRelease stores a fleet's new release, by compare-and-set, and publishes it.
-func (l *loop) replaceRelease(ctx context.Context, f *fleet, next release.Release, told ...audit.Entry) error {
+// replaceRelease stores a fleet's new release with contents that it is the first to speak of, by compare-and-set, and publishes it.
+func (l *loop) replaceRelease(ctx context.Context, f *fleet, next release.Release, contents []state.Op, told ...audit.Entry) error {
 	var version int64
 	err := l.Books.Audit.With(ctx, func(ctx context.Context, more ...state.Op) (err error) {
-		version, err = l.Books.Releases.Put(ctx, next, f.stored, f.version, more...)
+		version, err = l.Books.Releases.Put(ctx, next, f.stored, f.version, append(more, contents...)...)
 		return err
 	}, told...)
 	if err != nil {
@@ -206,22 +203,19 @@ func (l *loop) unit(ctx context.Context, hash string) (envoy.Unit, error) {
 	return u, err
 }
 
-// storeContents keeps the bytes of what is to be served, before a release speaks of them.
-func (l *loop) storeContents(ctx context.Context, steps []plan.Step) error {
+// contents are the writes that keep the bytes of what steps serve.
+func (l *loop) contents(steps []plan.Step) (ops []state.Op) {
 	for _, s := range steps {
 		body := l.desired[s.Key].Body
 		if s.Verb == plan.Delete || body == nil {
 			continue
 		}
 		hash := contentOf(s.After)
-		if _, known := l.units[hash]; known {
-			continue
-		}
-		if err := l.Books.Contents.Put(ctx, hash, body); err != nil {
-			return fmt.Errorf("store content of service %s: %w", s.Service, err)
+		if _, known := l.units[hash]; !known {
+			ops = append(ops, l.Books.Contents.Put(hash, body))
 		}
 	}
-	return nil
+	return ops
 }
 
 // expire ends the lingering of names that no record can lead to any more, and gives back names that are still declared nowhere.
@@ -238,7 +232,7 @@ func (l *loop) expire(ctx context.Context, now time.Time) error {
 		if !changed && !retired {
 			continue
 		}
-		if err := l.replaceRelease(ctx, f, next); err != nil {
+		if err := l.replaceRelease(ctx, f, next, nil); err != nil {
 			return err
 		}
 		l.dropUnits()

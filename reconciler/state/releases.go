@@ -93,9 +93,9 @@ func (v Releases) All(ctx context.Context) ([]Stored, error) {
 // Contents keeps what releases speak of, by hash.
 type Contents struct{ Store Store }
 
-// Put writes content. The same hash is the same content: writing it again changes nothing.
-func (v Contents) Put(ctx context.Context, hash string, data []byte) error {
-	return v.Store.Write(ctx, Op{Table: contentTable, Key: hash, Value: data, Version: Any})
+// Put is the write of content. The same hash is the same content: writing it again changes nothing.
+func (Contents) Put(hash string, data []byte) Op {
+	return Op{Table: contentTable, Key: hash, Value: data, Version: Any}
 }
 
 // Get reads content; ErrNotFound when it is not there.
