@@ -46,6 +46,7 @@ type tally struct {
 	has    map[string]string // name → version, as acknowledged or brought along
 	asked  map[string]bool   // names, ever
 	now    map[string]bool   // names, at present
+	was    map[string]bool   // names, before the request that the server is being given: an answer may cross it
 	anew   map[string]bool   // may be sent again
 	again  bool              // state of the world: the whole may be sent again
 	vague  bool              // the proxy has what nobody here has seen
@@ -95,6 +96,11 @@ type recorded struct {
 }
 
 func (s *recorded) RecvMsg(m any) error {
+	s.recorder.mu.Lock()
+	for _, t := range s.types { // the server has the request before this one
+		t.was = nil
+	}
+	s.recorder.mu.Unlock()
 	if err := s.ServerStream.RecvMsg(m); err != nil {
 		s.over()
 		return err
@@ -229,7 +235,7 @@ func (s *recorded) heardWhole(t *tally, r *discoveryv3.DiscoveryRequest, first b
 			delete(t.has, name)
 		}
 	}
-	t.now = next
+	t.was, t.now = t.now, next
 	if !first && t.flying != nil {
 		s.closed(t, r.GetErrorDetail().GetMessage(), r.ErrorDetail != nil)
 	}
@@ -285,7 +291,7 @@ func (s *recorded) difference(t *tally, out *said, version string) {
 		return
 	}
 	for name := range out.added {
-		if len(t.asked) > 0 && !t.now[everything] && !t.now[name] {
+		if len(t.asked) > 0 && !t.now[everything] && !t.now[name] && !t.was[name] {
 			s.breach("%s is sent, which was not asked for", name)
 		}
 	}
