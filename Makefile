@@ -54,7 +54,8 @@ fuzz: ## fuzz each target for FUZZTIME (default 20s)
 	   for t in $$(go test -list '^Fuzz' "$$p" | grep '^Fuzz' || true); do \
 	     echo "==> $$p $$t"; go test -run '^$$' -fuzz "^$$t\$$" -fuzztime $(or $(FUZZTIME),20s) -fuzzminimizetime 20x "$$p"; done; done
 
-soak: tools ## play the simulation for many seeds (SEEDS=20000 FROM=1), and kill the daemon many times (KILLS=100)
+soak: tools ## proofs at full size: many seeds of the simulation (SEEDS=20000 FROM=1), kills of the daemon (KILLS=100), load on Envoys
+	@go test -count=1 -timeout 0 -run '^TestInvariant6' ./reconciler/xds -storm.services 5000 -storm.seconds 30 -renames 5000 -v
 	@go test -count=1 -timeout 0 -run '^TestKilled$$' ./cmd/edgewright -kills $(or $(KILLS),100) -v
 	@go test -count=1 -timeout 0 -run '^TestSimulation$$' ./reconciler -sim.seeds $(or $(SEEDS),20000) -sim.from $(or $(FROM),1) -v
 

@@ -171,7 +171,7 @@ func noRequestFails(t *testing.T, like envoy.Config) {
 	}
 	asking := busy(t, proxies, hosts)
 	var last Release
-	for round := 1; round <= 200 || asking.Count() < 1000; round++ {
+	for round := 1; round <= *renames || asking.Count() < 1000; round++ {
 		last = publish(round)
 		time.Sleep(5 * time.Millisecond)
 		if round%8 == 0 {
