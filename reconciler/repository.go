@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"time"
@@ -43,7 +44,9 @@ func TreeOf(files []load.File) Tree {
 			fmt.Fprintf(blob, "blob %d\x00%s", len(f.Data), f.Data)
 			files[i].Hash = hex.EncodeToString(blob.Sum(nil))
 		}
-		fmt.Fprintf(h, "%s %s\n", f.Path, files[i].Hash)
+		for _, part := range []string{f.Path, " ", files[i].Hash, "\n"} {
+			io.WriteString(h, part)
+		}
 	}
 	return Tree{ID: hex.EncodeToString(h.Sum(nil)[:10]), Files: files}
 }

@@ -23,7 +23,7 @@ func kinds() []string {
 		"role is taken on", "account does not let us in", "one account fails, the other goes on", "zones that were listed together come apart",
 		"calls were counted",
 	}
-	for _, write := range []string{"approval", "audit", "content", "decision", "freeze", "good", "intent", "inventory", "lease", "outcome", "plan-pull", "release", "token"} {
+	for _, write := range []string{"approval", "audit", "decision", "freeze", "good", "intent", "inventory", "lease", "outcome", "plan-pull", "release", "token"} {
 		all = append(all, "crash before a write of "+write, "crash after a write of "+write)
 	}
 	for _, write := range []string{"intent", "lease", "outcome", "release", "token"} {

@@ -30,19 +30,22 @@ func (e *TooLargeError) Error() string { return fmt.Sprintf("%s: %s", e.Path, e.
 // maxDepth is how deep below the root one looks for files.
 const maxDepth = 9
 
-// entry is a file before its bytes are read. Its path is relative to the tree that was listed.
+// entry is a file before its bytes are read.
 type entry struct {
 	path  string
 	hash  plumbing.Hash
+	name  string // of the hash
 	unfit string
 }
 
-// listing is a folder at a depth: how deep it lies decides what is still looked at.
+// listing is a folder at its place: where it lies decides what is looked at.
 type listing struct {
 	hash  plumbing.Hash
-	depth int
-	top   string // the folder of the root that it lies in: what is read differs between them
+	where string
 }
+
+// mostListed is how many entries of folders are remembered.
+const mostListed = 250_000
 
 // Files are all .cue files at a commit, by path. Of cue.mod only module.cue counts, of folders whose names begin with a dot nothing.
 func (m *Mirror) Files(ctx context.Context, commit string) ([]File, error) {
@@ -76,8 +79,7 @@ func (m *Mirror) list(c *object.Commit) ([]entry, error) {
 }
 
 func (m *Mirror) listTree(hash plumbing.Hash, where string, depth int) ([]entry, error) {
-	top, _, _ := strings.Cut(where, "/")
-	if known, ok := m.lists[listing{hash, depth, top}]; ok {
+	if known, ok := m.lists[listing{hash, where}]; ok {
 		return known, nil
 	}
 	tree, err := m.repository.TreeObject(hash)
@@ -86,36 +88,32 @@ func (m *Mirror) listTree(hash plumbing.Hash, where string, depth int) ([]entry,
 	}
 	out := []entry{}
 	for _, e := range tree.Entries {
+		at := path.Join(where, e.Name)
+		add := func(unfit string) { out = append(out, entry{at, e.Hash, e.Hash.String(), unfit}) }
 		switch {
 		case strings.HasPrefix(e.Name, ".") || e.Mode == filemode.Submodule:
 		case e.Mode == filemode.Dir && depth == maxDepth:
-			out = append(out, entry{e.Name, e.Hash, fmt.Sprintf("folders nest deeper than %d", maxDepth)})
+			add(fmt.Sprintf("folders nest deeper than %d", maxDepth))
 		case e.Mode == filemode.Dir:
-			below, err := m.listTree(e.Hash, path.Join(where, e.Name), depth+1)
+			below, err := m.listTree(e.Hash, at, depth+1)
 			if err != nil {
 				return nil, err
 			}
-			out = appendBelow(out, e.Name, below)
+			out = append(out, below...)
 		case e.Mode == filemode.Symlink && (path.Ext(e.Name) == ".cue" || depth == 0 && (e.Name == "services" || e.Name == "platform")):
-			out = append(out, entry{e.Name, e.Hash, "it is a symbolic link, which is not followed"})
+			add("it is a symbolic link, which is not followed")
 		case path.Ext(e.Name) == ".cue":
-			out = append(out, entry{e.Name, e.Hash, ""})
-		case m.Unread != nil && m.Unread(path.Join(where, e.Name)) != "":
-			out = append(out, entry{e.Name, e.Hash, m.Unread(path.Join(where, e.Name))})
+			add("")
+		case m.Unread != nil && m.Unread(at) != "":
+			add(m.Unread(at))
 		}
 	}
-	if len(m.lists) > 10_000 {
+	if m.listed += len(out) + 1; m.listed > mostListed {
 		clear(m.lists)
+		m.listed = len(out) + 1
 	}
-	m.lists[listing{hash, depth, top}] = out
+	m.lists[listing{hash, where}] = out
 	return out, nil
-}
-
-func appendBelow(all []entry, folder string, below []entry) []entry {
-	for _, e := range below {
-		all = append(all, entry{folder + "/" + e.path, e.hash, e.unfit})
-	}
-	return all
 }
 
 // read brings the bytes of declarations.
@@ -127,13 +125,13 @@ func (m *Mirror) read(ctx context.Context, entries []entry) ([]File, error) {
 			return nil, err
 		}
 		if e.unfit != "" {
-			files[i] = File{Path: e.path, Hash: e.hash.String(), Unfit: e.unfit}
+			files[i] = File{Path: e.path, Hash: e.name, Unfit: e.unfit}
 			continue
 		}
 		data, err := m.blob(e)
 		var large *TooLargeError
 		if errors.As(err, &large) {
-			files[i] = File{Path: e.path, Hash: e.hash.String(), Unfit: large.Why}
+			files[i] = File{Path: e.path, Hash: e.name, Unfit: large.Why}
 			continue
 		}
 		if err != nil {
@@ -142,7 +140,7 @@ func (m *Mirror) read(ctx context.Context, entries []entry) ([]File, error) {
 		if total += int64(len(data)); total > m.MaxBytes {
 			return nil, &TooLargeError{"the repository", fmt.Sprintf("its files of CUE are larger than %d MiB together", m.MaxBytes>>20)}
 		}
-		files[i] = File{Path: e.path, Data: data, Hash: e.hash.String()}
+		files[i] = File{Path: e.path, Data: data, Hash: e.name}
 	}
 	if len(m.blobs) > 2*len(files)+2000 { // what other commits had
 		kept := make(map[plumbing.Hash][]byte, len(entries))

@@ -54,6 +54,7 @@ type Mirror struct {
 	mu         sync.Mutex // go-git's storage is not for concurrent use
 	repository *git.Repository
 	lists      map[listing][]entry // declarations below a tree
+	listed     int                 // how many there are in lists
 	blobs      map[plumbing.Hash][]byte
 }
 
