@@ -163,7 +163,7 @@ func (l *loop) refusalsOf(key resource.Key, content string) []release.Refusal {
 func refusedBefore(s schema.Service, by []release.Refusal) schema.Problem {
 	var who []string
 	for _, r := range by {
-		who = append(who, "Envoy "+r.Cohort)
+		who = append(who, strings.TrimSpace("Envoy "+r.Cohort))
 	}
 	return schema.Problem{Code: "envoy/again", Holds: schema.Holding(s.ID), Position: s.Source.Find(""), Path: pathOf(s, ""),
 		Message: fmt.Sprintf("%s refused this very content of service %s: %s", strings.Join(who, " and "), s.ID, by[0].Why),

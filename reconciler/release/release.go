@@ -39,7 +39,7 @@ type Entry struct {
 	Names    []schema.Hostname `json:"names,omitempty"`   // that Spec declares
 	Exposure schema.Exposure   `json:"exposure"`          // that Spec declares
 	Good     string            `json:"good,omitempty"`    // the content that the whole fleet acknowledged last
-	Refused  []Refusal         `json:"refused,omitempty"` // by cohorts, in their order, and the last ones first to last; they are not served it again
+	Refused  []Refusal         `json:"refused,omitempty"` // by cohorts in their order, and of each in the order in which they came; what a cohort has refused is not served to it again
 	Linger   []schema.Place    `json:"linger,omitempty"`  // let go, and may still be asked for; sorted
 	Removed  bool              `json:"removed,omitempty"` // no longer declared: only Linger is served
 	Commit   string            `json:"commit,omitempty"`

@@ -81,5 +81,8 @@ func underStorm(t *testing.T, like envoy.Config) {
 	if len(failed) > 0 {
 		t.Errorf("%d of %d requests failed: %s", len(failed), count, failed[0])
 	}
+	if changes := int64(perSecond * *stormSeconds); count < changes {
+		t.Errorf("only %d requests while there were %d changes", count, changes)
+	}
 	t.Logf("%d changes, %d requests", perSecond**stormSeconds, count)
 }
