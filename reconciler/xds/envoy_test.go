@@ -22,12 +22,13 @@ import (
 
 	"github.com/edgewright/edgewright/fixtures/envoy"
 	"github.com/edgewright/edgewright/fixtures/load"
+	"github.com/edgewright/edgewright/fixtures/ports"
 	"github.com/edgewright/edgewright/schema"
 )
 
 func localListener(t *testing.T) net.Listener {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := ports.Listen()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,11 +63,11 @@ func serveAt(t *testing.T, s *Server, l net.Listener, options ...grpc.ServerOpti
 // proxyNamed runs an Envoy that is told to speak like this, and returns the address where it will take requests.
 func proxyNamed(t *testing.T, c envoy.Config, id string, port int) string {
 	t.Helper()
-	free := localListener(t)
-	at := free.Addr().String()
-	if err := free.Close(); err != nil {
+	free, err := ports.Free()
+	if err != nil {
 		t.Fatal(err)
 	}
+	at := fmt.Sprintf("127.0.0.1:%d", free)
 	c.Listen = map[string]string{"public": at}
 	runNamed(t, c, id, port)
 	return at

@@ -67,14 +67,10 @@ func clientRelease(services ...Service) Release {
 }
 
 // plane is a control plane on a port, recorded, that can go and come back there.
-func planeAt(t *testing.T, at string) (s *Server, addr string, stop func()) {
+func planeAt(t *testing.T, l net.Listener) (s *Server, addr string, stop func()) {
 	t.Helper()
 	_, recorded := record(t)
 	s = New(slog.New(slog.NewTextHandler(t.Output(), nil)), time.Now)
-	l, err := net.Listen("tcp", at)
-	if err != nil {
-		t.Fatal(err)
-	}
 	g := NewGRPC(recorded)
 	s.Register(g)
 	go func() { _ = g.Serve(l) }()
@@ -157,7 +153,7 @@ func acknowledgedBy(s *Server, want Service) func() bool {
 func TestClientsOfOneFleet(t *testing.T) {
 	noLeak(t)
 	a, b := callable(t, "a"), callable(t, "b")
-	s, control, _ := planeAt(t, "127.0.0.1:0")
+	s, control, _ := planeAt(t, localListener(t))
 	one, other := clientService(t, "one", "main", "one.test", a.at), clientService(t, "other", "main", "other.test", b.at)
 	s.Publish(clientRelease(one, other))
 	conn, ported := dial(t, control, "c1", "one.test"), dial(t, control, "c2", "one.test:443")
@@ -208,7 +204,7 @@ func TestClientsOfOneFleet(t *testing.T) {
 func TestClientRefuses(t *testing.T) {
 	noLeak(t)
 	a, b := callable(t, "a"), callable(t, "b")
-	s, control, _ := planeAt(t, "127.0.0.1:0")
+	s, control, _ := planeAt(t, localListener(t))
 	good := clientService(t, "one", "main", "one.test", a.at)
 	s.Publish(clientRelease(good))
 	conn := dial(t, control, "c1", "one.test")
@@ -243,7 +239,7 @@ func TestClientRefuses(t *testing.T) {
 // TestClientsKeepTheirWay: while the control plane is gone, and when another is there instead, no call fails.
 func TestClientsKeepTheirWay(t *testing.T) {
 	a, b := callable(t, "a"), callable(t, "b")
-	s, control, gone := planeAt(t, "127.0.0.1:0")
+	s, control, gone := planeAt(t, localListener(t))
 	one := clientService(t, "one", "main", "one.test", a.at)
 	s.Publish(clientRelease(one))
 	conn := dial(t, control, "c1", "one.test")
@@ -251,7 +247,11 @@ func TestClientsKeepTheirWay(t *testing.T) {
 	stop := calling(t, conn)
 	gone()
 	time.Sleep(200 * time.Millisecond)
-	s, _, _ = planeAt(t, control)
+	again, err := net.Listen("tcp", control)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, _, _ = planeAt(t, again)
 	one = clientService(t, "one", "main", "one.test", b.at)
 	s.Publish(clientRelease(one))
 	eventuallyFrom(t, conn, "b")
@@ -319,7 +319,7 @@ func testClientThatTakesNoClusters(t *testing.T, speaks form) {
 func TestClientRefusesWhoTakesAName(t *testing.T) {
 	noLeak(t)
 	a, b := callable(t, "a"), callable(t, "b")
-	s, control, _ := planeAt(t, "127.0.0.1:0")
+	s, control, _ := planeAt(t, localListener(t))
 	one := clientService(t, "one", "main", "one.test", a.at)
 	s.Publish(clientRelease(one))
 	conn := dial(t, control, "c1", "one.test")
