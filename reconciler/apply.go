@@ -137,17 +137,28 @@ func (l *loop) refused(ctx context.Context, f flight, outcome plan.Outcome) {
 // finish notes that steps of a call are in effect: journal and inventory in one write.
 func (l *loop) finish(ctx context.Context, f flight, steps []plan.Step, outcome plan.Outcome) {
 	now := l.Now()
-	entries := make([]state.Entry, 0, len(steps))
-	for _, s := range steps {
-		entries = append(entries, l.entryAfter(s, f.intent.Commit, now))
-	}
-	entries = append(entries, l.mayHaveLed(slices.DeleteFunc(slices.Clone(f.intent.Steps), func(s plan.Step) bool {
-		return slices.ContainsFunc(steps, func(o plan.Step) bool { return o.Key == s.Key })
-	}), now)...)
+	entries := l.entriesAfter(f, steps, now)
 	if err := l.close(ctx, f, outcome, now, entries, l.entries(steps, "applied", now)); err != nil {
 		l.Log.Error("journal outcome", "intent", f.intent.ID, "error", err) // open still: it is settled again at the next start
 		return
 	}
+	l.applied(ctx, f, steps, entries)
+	l.land(f)
+}
+
+// entriesAfter are the inventory's entries once these steps of a call are done, and the others are not.
+func (l *loop) entriesAfter(f flight, steps []plan.Step, now time.Time) []state.Entry {
+	entries := make([]state.Entry, 0, len(f.intent.Steps))
+	for _, s := range steps {
+		entries = append(entries, l.entryAfter(s, f.intent.Commit, now))
+	}
+	return append(entries, l.mayHaveLed(slices.DeleteFunc(slices.Clone(f.intent.Steps), func(s plan.Step) bool {
+		return slices.ContainsFunc(steps, func(o plan.Step) bool { return o.Key == s.Key })
+	}), now)...)
+}
+
+// applied notes steps that were done, with what the inventory now says.
+func (l *loop) applied(ctx context.Context, f flight, steps []plan.Step, entries []state.Entry) {
 	for _, e := range entries {
 		l.own(e)
 	}
@@ -156,7 +167,6 @@ func (l *loop) finish(ctx context.Context, f flight, steps []plan.Step, outcome 
 	}
 	l.count(ctx, steps, "applied")
 	l.zone(f.intent.Scope).limit = 0
-	l.land(f)
 }
 
 // entryAfter is the inventory's entry once a step is done. What a name no longer leads to is kept with the time since when, so that

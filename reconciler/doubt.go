@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -36,24 +37,33 @@ func (l *loop) resolve(ctx context.Context, scope resource.Scope, started time.T
 			l.Log.Warn("another's record stands where a call may have deleted ours: it is left alone", "scope", scope, "intent", f.intent.ID, "steps", what(j.others))
 			j.seen = append(j.seen, j.others...)
 		}
-		if len(j.seen) > 0 {
+		switch late := l.Now().Sub(f.started) > lateness; {
+		case len(j.seen) > 0 && j.undone && !late:
+			l.claim(ctx, f, j.seen)
+		case len(j.seen) > 0:
 			l.Log.Info("a call whose answer was lost had been taken", "scope", scope, "intent", f.intent.ID, "steps", len(f.intent.Steps), "seen", len(j.seen))
 			l.finish(ctx, f, j.seen, plan.Outcome{})
-			continue
+		default:
+			l.notSeen(ctx, j, late)
 		}
-		if j.told != "" && !f.passed { // it is not closed for that: it may still be on its way
-			f.passed = true
-			l.flights[f.intent.ID] = f
-		}
-		switch now := l.Now(); {
-		case f.absent.IsZero():
-			l.Log.Info("nothing is seen of a call whose answer was lost", "scope", scope, "intent", f.intent.ID, "told", j.told)
-			f.absent = now
-			l.flights[f.intent.ID] = f
-			l.dirtySteps(f.intent.Steps)
-		case now.Sub(f.started) > lateness:
-			l.abandon(ctx, f, "no answer came, and the change was not there afterwards")
-		}
+	}
+}
+
+// notSeen is what becomes of a call in doubt of which nothing more is seen than was known. It is not closed as long as it may still come.
+func (l *loop) notSeen(ctx context.Context, j judged, late bool) {
+	f := j.flight
+	f.passed = f.passed || j.told != ""
+	l.flights[f.intent.ID] = f
+	switch {
+	case f.absent.IsZero():
+		l.Log.Info("nothing is seen of a call whose answer was lost", "scope", f.intent.Scope, "intent", f.intent.ID, "told", j.told)
+		f.absent = l.Now()
+		l.flights[f.intent.ID] = f
+		l.dirtySteps(f.intent.Steps)
+	case late && len(f.intent.Seen) > 0:
+		l.abandon(ctx, f, fmt.Sprintf("no answer came, and of %d changes %d were there afterwards", len(f.intent.Steps), len(f.intent.Seen)))
+	case late:
+		l.abandon(ctx, f, "no answer came, and the change was not there afterwards")
 	}
 }
 
@@ -62,6 +72,7 @@ type judged struct {
 	flight
 	seen   []plan.Step
 	others []plan.Step // deletions that may have been done, where something else stands now
+	undone bool        // other steps are as if it had not been taken
 	told   string      // the later call that others of its steps count as done by; empty: none
 }
 
@@ -75,7 +86,7 @@ func (l *loop) judgeDoubts(doubts []flight) []judged {
 	var out []judged
 	for _, f := range doubts {
 		all := l.seenOf(f)
-		j := judged{flight: f}
+		j := judged{flight: f, undone: l.undone(f)}
 		for _, s := range all {
 			if other := told[s.Key]; other != "" {
 				j.told = other
@@ -140,11 +151,11 @@ func (l *loop) madeByUs(key resource.Key, spec resource.Value) bool {
 
 // seenOf are the steps of a call of which an observation tells that they were done. A call is taken whole, so one value that is there as
 // intended tells of all: others may have been changed by somebody since. But that something is gone tells of itself only, as anybody can
-// have deleted it, and so does a value that another call in doubt may have made, or one beside a record that still is what it was before
-// as the inventory has it. A health check is known by a reference that only we give, so that it was made is seen whatever it is by now.
+// have deleted it, and so does a value that another call in doubt may have made, or one beside something that still is as it was before the
+// call, or as the inventory has it. A health check is known by a reference that only we give, so that it was made is seen whatever it is by now.
 func (l *loop) seenOf(f flight) []plan.Step {
 	have := l.zones[f.intent.Scope].snapshot.Resources
-	alone := true
+	alone := !l.undone(f)
 	for id, other := range l.flights {
 		alone = alone && (id == f.intent.ID || !f.meets(other))
 	}
@@ -203,6 +214,39 @@ func (l *loop) mayHaveLed(steps []plan.Step, now time.Time) []state.Entry {
 		entries = append(entries, e)
 	}
 	return entries
+}
+
+// undone tells whether something is still as before a call would have changed it. Somebody may have put it back; but the call may also not
+// have come yet, and what else is as intended be of others.
+func (l *loop) undone(f flight) bool {
+	have := l.zones[f.intent.Scope].snapshot.Resources
+	return slices.ContainsFunc(f.intent.Steps, func(s plan.Step) bool {
+		return bytes.Equal(have[s.Key], s.Before) && !bytes.Equal(s.Before, s.After)
+	})
+}
+
+// claim takes steps of a call for done while others are not. The call stays in the journal, as it may still be on its way.
+func (l *loop) claim(ctx context.Context, f flight, seen []plan.Step) {
+	now := l.Now()
+	entries := l.entriesAfter(f, seen, now)
+	keys := slices.Clone(f.intent.Seen)
+	for _, s := range seen {
+		if !slices.Contains(keys, s.Key) {
+			keys = append(keys, s.Key)
+		}
+	}
+	err := l.Books.Audit.With(ctx, func(ctx context.Context, more ...state.Op) error {
+		return l.Books.Journal.Claim(ctx, f.intent.ID, keys, entries, more...)
+	}, l.entries(seen, "applied", now)...)
+	if err != nil {
+		l.Log.Error("journal what is seen of a call", "intent", f.intent.ID, "error", err) // the next observation tells again
+		return
+	}
+	l.Log.Info("a part of a call whose answer was lost is there", "scope", f.intent.Scope, "intent", f.intent.ID, "steps", len(f.intent.Steps), "seen", len(seen))
+	l.applied(ctx, f, seen, entries)
+	f.intent.Seen, f.passed, f.absent = keys, true, now
+	l.flights[f.intent.ID] = f
+	l.dirtySteps(f.intent.Steps)
 }
 
 // abandon closes a call that seems not to have been taken.

@@ -181,7 +181,7 @@ func (s *sim) checkBooks(p *process) {
 	for _, i := range intents {
 		finished[i.ID] = i.Outcome.Refused == ""
 		for _, step := range i.Steps {
-			done[step.ID()] = done[step.ID()] || finished[i.ID]
+			done[step.ID()] = done[step.ID()] || finished[i.ID] || slices.Contains(i.Seen, step.Key)
 		}
 	}
 	uncertain := map[string]bool{}

@@ -27,6 +27,11 @@ func (s *sim) judge(p *process, what string, ops []state.Op) (then func()) {
 		return func() { s.judgeRelease(p, before, read[release.Release](s, ops[0].Value)) }
 	case "inventory":
 		return s.judgeInventory(ops)
+	case "claim":
+		return func() {
+			s.count("a part of a call in doubt is there")
+			s.judgeOutcome(ops)
+		}
 	case "outcome":
 		return func() { s.judgeOutcome(ops) }
 	}

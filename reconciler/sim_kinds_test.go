@@ -21,7 +21,7 @@ func kinds() []string {
 		"freeze of everything", "freeze of a fleet", "freeze of a team", "freeze of a service", "freeze of a zone", "freeze is ended", "freeze has run out", "freeze refused",
 		"people adopt", "people keep", "people put-back", "people forget", "decision refused: a call is not over", "adopted as it is", "adopted by a change",
 		"role is taken on", "account does not let us in", "one account fails, the other goes on", "zones that were listed together come apart",
-		"calls were counted",
+		"calls were counted", "a part of a call in doubt is there",
 	}
 	for _, write := range []string{"approval", "audit", "decision", "freeze", "good", "intent", "inventory", "lease", "outcome", "plan-pull", "release", "token"} {
 		all = append(all, "crash before a write of "+write, "crash after a write of "+write)

@@ -166,7 +166,7 @@ type desk struct {
 }
 
 func (d desk) Write(_ context.Context, ops ...state.Op) error {
-	what := kindOf(ops)
+	what := d.sim.kindOf(ops)
 	if what != "nothing" {
 		d.sim.crashPoint(d.of, "before a write of "+what)
 	}
@@ -184,7 +184,7 @@ func (d desk) Write(_ context.Context, ops ...state.Op) error {
 }
 
 // kindOf says what a write is, by what it is about first.
-func kindOf(ops []state.Op) string {
+func (s *sim) kindOf(ops []state.Op) string {
 	ops = slices.DeleteFunc(slices.Clone(ops), func(op state.Op) bool { return op.Check })
 	if len(ops) == 0 {
 		return "nothing"
@@ -196,6 +196,8 @@ func kindOf(ops []state.Op) string {
 		return "outcome"
 	case first.Version == state.Absent:
 		return "intent"
+	case len(read[state.Intent](s, first.Value).Seen) > 0:
+		return "claim"
 	}
 	return "token"
 }

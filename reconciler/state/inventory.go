@@ -49,13 +49,9 @@ func (v Inventory) Put(ctx context.Context, e Entry) error {
 
 // PutAll writes entries, and whatever else comes with them, in one write.
 func (v Inventory) PutAll(ctx context.Context, entries []Entry, more ...Op) error {
-	ops := make([]Op, 0, len(entries)+len(more))
-	for _, e := range entries {
-		op, err := inventoryOp(e)
-		if err != nil {
-			return err
-		}
-		ops = append(ops, op)
+	ops, err := inventoryOps(entries)
+	if err != nil {
+		return err
 	}
 	return v.Store.Write(ctx, append(ops, more...)...)
 }
@@ -79,4 +75,16 @@ func inventoryOp(e Entry) (Op, error) {
 		return Op{Table: inventoryTable, Key: e.Key.String(), Version: Any}, nil
 	}
 	return put(inventoryTable, e.Key.String(), e, Any)
+}
+
+func inventoryOps(entries []Entry) ([]Op, error) {
+	ops := make([]Op, 0, len(entries))
+	for _, e := range entries {
+		op, err := inventoryOp(e)
+		if err != nil {
+			return nil, err
+		}
+		ops = append(ops, op)
+	}
+	return ops, nil
 }

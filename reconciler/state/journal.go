@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/edgewright/edgewright/reconciler/plan"
@@ -19,6 +20,7 @@ type Intent struct {
 	Digest  string         `json:"digest"`
 	At      time.Time      `json:"at"`
 	Token   string         `json:"token,omitempty"` // AWS's change id, once it took the change
+	Seen    []resource.Key `json:"seen,omitempty"`  // what was there as intended while the rest was as before: the call may still come
 	Outcome *plan.Outcome  `json:"outcome,omitempty"`
 	Done    time.Time      `json:"done,omitzero"`
 }
@@ -54,6 +56,25 @@ func (j Journal) SetToken(ctx context.Context, id, token string) error {
 	return j.Store.Write(ctx, op)
 }
 
+// Claim notes that a part of a call without an answer is there, with the inventory entries that follow from it, in one write. The intent
+// stays open.
+func (j Journal) Claim(ctx context.Context, id string, seen []resource.Key, entries []Entry, more ...Op) error {
+	i, version, err := j.open(ctx, id)
+	if err != nil {
+		return err
+	}
+	i.Seen = seen
+	op, err := put(openTable, id, i, version)
+	if err != nil {
+		return err
+	}
+	owned, err := inventoryOps(entries)
+	if err != nil {
+		return err
+	}
+	return j.Store.Write(ctx, slices.Concat([]Op{op}, owned, more)...)
+}
+
 // Finish closes an intent and writes the inventory entries that follow from it, and whatever else comes with it, in one write.
 func (j Journal) Finish(ctx context.Context, id string, outcome plan.Outcome, now time.Time, entries []Entry, more ...Op) error {
 	i, version, err := j.open(ctx, id)
@@ -65,15 +86,11 @@ func (j Journal) Finish(ctx context.Context, id string, outcome plan.Outcome, no
 	if err != nil {
 		return err
 	}
-	ops := []Op{{Table: openTable, Key: id, Version: version}, done}
-	for _, e := range entries {
-		op, err := inventoryOp(e)
-		if err != nil {
-			return err
-		}
-		ops = append(ops, op)
+	owned, err := inventoryOps(entries)
+	if err != nil {
+		return err
 	}
-	return j.Store.Write(ctx, append(ops, more...)...)
+	return j.Store.Write(ctx, slices.Concat([]Op{{Table: openTable, Key: id, Version: version}, done}, owned, more)...)
 }
 
 // Open lists the intents whose outcome is not known.
