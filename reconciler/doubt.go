@@ -150,26 +150,19 @@ func (l *loop) madeByUs(key resource.Key, spec resource.Value) bool {
 }
 
 // seenOf are the steps of a call of which an observation tells that they were done. A call is taken whole, so one value that is there as
-// intended tells of all: others may have been changed by somebody since. But that something is gone tells of itself only, as anybody can
-// have deleted it, and so does a value that another call in doubt may have made, or one beside something that still is as it was before the
-// call, or as the inventory has it. A health check is known by a reference that only we give, so that it was made is seen whatever it is by now.
+// intended tells of all, unless something is still as before: others may have been changed by somebody since. But that something is gone
+// tells of itself only, as anybody can have deleted it. A health check is known by a reference that only we give, so that it was made is seen
+// whatever it is by now.
 func (l *loop) seenOf(f flight) []plan.Step {
 	have := l.zones[f.intent.Scope].snapshot.Resources
-	alone := !l.undone(f)
-	for id, other := range l.flights {
-		alone = alone && (id == f.intent.ID || !f.meets(other))
-	}
-	for _, s := range f.intent.Steps {
-		now := have[s.Key]
-		alone = alone && (now == nil || bytes.Equal(now, s.After) || !bytes.Equal(now, l.owned[s.Key].Spec))
-	}
+	whole := !l.undone(f)
 	var seen []plan.Step
 	for _, s := range f.intent.Steps {
 		as := bytes.Equal(have[s.Key], s.After) && !bytes.Equal(s.Before, s.After)
 		as = as || s.Key.Kind == resource.DNSHealthCheck && s.Verb == plan.Create && have[s.Key] != nil
 		switch {
 		case as && l.explained(f, s):
-		case as && s.After != nil && alone:
+		case as && s.After != nil && whole:
 			return f.intent.Steps
 		case as:
 			seen = append(seen, s)

@@ -24,7 +24,6 @@ var planted = []struct {
 	{2, "calls are not journalled", "apply.go", "if err := l.Books.Journal.Begin(ctx, intent); err != nil {", "if PLANTED {\n} else if err := l.Books.Journal.Begin(ctx, intent); err != nil {"},
 	{2, "open calls are forgotten at a start", "restore.go", "for _, intent := range open {", "for _, intent := range pick(PLANTED, nil, open) {"},
 	{8, "a lost answer counts as a refusal", "apply.go", "		f.doubt = true\n		l.flights[c.intent] = f\n", "		f.doubt = true\n		l.flights[c.intent] = f\n		if PLANTED {\n			l.land(f)\n		}\n"},
-	{801, "one value tells of a call, though another may have made it", "doubt.go", "alone = alone && (id == f.intent.ID", "alone = alone && (PLANTED || id == f.intent.ID"},
 	{664, "what another call explains counts as a sign of a call in doubt", "doubt.go", "case as && l.explained(f, s):", "case as && !PLANTED && l.explained(f, s):"},
 	{1170, "one value tells of a call, though the rest is as before it", "doubt.go", "	return slices.ContainsFunc(f.intent.Steps, func(s plan.Step) bool {\n		return bytes.Equal(have[s.Key], s.Before)", "	return !PLANTED && slices.ContainsFunc(f.intent.Steps, func(s plan.Step) bool {\n		return bytes.Equal(have[s.Key], s.Before)"},
 	{3, "who was replaced writes on", "state/lease.go", "	epoch := f.Epoch()\n", "	epoch := f.Epoch()\n	if PLANTED {\n		return f.Store.Write(ctx, ops...)\n	}\n"},
