@@ -55,7 +55,7 @@ func TestInvariant2RenderingIsByteStable(t *testing.T) {
 
 func TestListenerIsValid(t *testing.T) {
 	f := edge().Platform.Fleets[0]
-	if err := envoy.Listener(f, f.Listeners[0], envoy.Layout{Generation: 1, Buckets: 32}, netip.MustParseAddrPort("127.0.0.1:8080")).ValidateAll(); err != nil {
+	if err := envoy.Listener(f, f.Listeners[0], netip.MustParseAddrPort("127.0.0.1:8080")).ValidateAll(); err != nil {
 		t.Fatal(err)
 	}
 }

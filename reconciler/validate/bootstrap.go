@@ -52,7 +52,7 @@ var layout = envoy.Layout{Generation: 1, Buckets: 32}
 // listener has the routes of one unit. n tells it from others.
 func listener(p part, n int) (*listenerv3.Listener, error) {
 	declared := schema.Listener{Exposure: p.exposure, Port: 1}
-	l := envoy.Listener(schema.Fleet{ID: "validate"}, declared, layout, netip.AddrPortFrom(loopback, uint16(n+1)))
+	l := envoy.Listener(schema.Fleet{ID: "validate"}, declared, netip.AddrPortFrom(loopback, uint16(n+1)))
 	l.Name = fmt.Sprintf("validate-%d", n)
 	filter := l.FilterChains[0].Filters[0]
 	manager := &hcmv3.HttpConnectionManager{}
@@ -67,6 +67,11 @@ func listener(p part, n int) (*listenerv3.Listener, error) {
 	data := envoy.RouteConfiguration(layout, p.exposure, "0", []envoy.VirtualHost{{Domains: p.domains, Proto: host}})
 	if err := proto.Unmarshal(data, routes); err != nil {
 		return nil, fmt.Errorf("decode routes: %w", err)
+	}
+	for _, f := range manager.HttpFilters {
+		if f.GetConfigDiscovery() != nil {
+			f.ConfigType = &hcmv3.HttpFilter_TypedConfig{TypedConfig: envoy.ScopeFilter(p.exposure, layout).TypedConfig}
+		}
 	}
 	manager.RouteSpecifier = &hcmv3.HttpConnectionManager_RouteConfig{RouteConfig: routes}
 	packed, err := anypb.New(manager)

@@ -91,7 +91,7 @@ func testReconnect(t *testing.T, speaks form) {
 	s, conn = newServerFor(t, speaks)
 	s.Publish(release(a, b))
 	c := connectAgain(t, conn, m.memory)
-	for n, url := range []string{clusterType, listenerType, scopeType, routeType} {
+	for n, url := range []string{clusterType, listenerType, scopeType, routeType, extensionType} {
 		r := requestFrom(m, url)
 		if n == 0 {
 			r.Node = nodeNamed("one", "edge")

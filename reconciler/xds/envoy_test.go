@@ -1,6 +1,7 @@
 package xds
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"log/slog"
@@ -190,7 +191,7 @@ func noRequestFails(t *testing.T, like envoy.Config) {
 }
 
 // TestLayoutGrowsUnderLoad gives real proxies ever more buckets, each time as a generation that is there before the old one goes, while what
-// is in them changes: no request fails.
+// is in them changes: no request fails, and no connection is closed.
 func TestLayoutGrowsUnderLoad(t *testing.T) { bootstraps(t, layoutGrows) }
 
 func layoutGrows(t *testing.T, like envoy.Config) {
@@ -216,15 +217,28 @@ func layoutGrows(t *testing.T, like envoy.Config) {
 		})
 	}
 	publish(layouts[0], layoutOf{}, 0)
-	c := &http.Client{Timeout: 5 * time.Second}
+	var dials atomic.Int64
+	c := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DialContext: func(ctx context.Context, network, at string) (net.Conn, error) {
+		dials.Add(1)
+		return new(net.Dialer).DialContext(ctx, network, at)
+	}}}
+	t.Cleanup(c.CloseIdleConnections)
 	for _, h := range hosts {
 		eventually(t, h+" is served", func() bool { got, err := get(c, proxies[0], h); return err == nil && got == "blue" })
 	}
-	asking := busy(t, proxies, hosts)
+	asking, before := busy(t, proxies, hosts), dials.Load()
 	for n, next := range layouts[1:] {
 		publish(next, layouts[n], 2*n+1)
-		time.Sleep(2 * like.Drain) // until no connection is left that came by the listener before
+		time.Sleep(2 * like.Drain) // a listener that is another closes the connections that came by the one before
 		publish(next, layoutOf{}, 2*n+2)
+	}
+	for _, h := range hosts {
+		if got, err := get(c, proxies[0], h); err != nil || got != "blue" {
+			t.Errorf("%s: %q, %v", h, got, err)
+		}
+	}
+	if n := dials.Load(); n != before {
+		t.Errorf("%d connections, %d before the layout grew", n, before)
 	}
 	time.Sleep(100 * time.Millisecond)
 	count, failed := asking.Stop()

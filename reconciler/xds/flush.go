@@ -59,6 +59,9 @@ func (t *stream) round() error {
 			return err
 		}
 	}
+	if err := t.offerFilters(); err != nil {
+		return err
+	}
 	if t.warm && t.listeners.idle() && t.packed != t.frame && t.balked != t.frame && t.lacks != t.frame {
 		return t.offerListeners()
 	}
@@ -72,9 +75,9 @@ func (t *stream) offerClusters() error {
 	return t.offer(t.clusters, t.clustersAnswer())
 }
 
-// offerScopes sends scopes. Those of other buckets go once no listener leads there any more.
+// offerScopes sends scopes. Those of other buckets go once no filter leads there any more.
 func (t *stream) offerScopes() error {
-	switched := t.packed != nil && t.packed.packing.now == t.frame.packing.now && t.listeners.out == nil
+	switched := t.filters.current(t.frame.filters)
 	if switched {
 		t.scoped = t.frame
 	}
@@ -89,14 +92,9 @@ func (t *stream) offer(l *ledger, out *response) error {
 	return t.answer(l, out)
 }
 
-// offerListeners sends listeners. Where the proxy has some that lead to other buckets, all new buckets must be there first.
 func (t *stream) offerListeners() error {
 	out := t.listeners.diff(t.frame.listeners(t.node.bind), true)
 	held := t.holdBack(out)
-	moves := len(t.listeners.has) > 0 && (t.packed == nil || t.packed.packing.now != t.frame.packing.now)
-	if moves && !out.empty() && !t.allStill() {
-		return nil
-	}
 	if t.lacks = t.frame; !held {
 		t.lacks, t.packed = nil, t.frame
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
@@ -162,6 +163,8 @@ func nameOf(a *anypb.Any) string {
 		of = &routev3.ScopedRouteConfiguration{}
 	case secretType:
 		of = &tlsv3.Secret{}
+	case extensionType:
+		of = &corev3.TypedExtensionConfig{}
 	default:
 		of = &routev3.RouteConfiguration{}
 	}

@@ -20,13 +20,14 @@ type frame struct {
 	packing packing
 	lacking []string // secrets that the listeners need and nobody has, sorted
 	scopes  map[string]*discoveryv3.Resource
-	scoped  map[string]string // their versions
-	routes  map[string]place  // by route configuration
-	runtime *discoveryv3.Resource
+	scoped  map[string]string                // their versions
+	routes  map[string]place                 // by route configuration
+	filters map[string]*discoveryv3.Resource // that put requests into scopes
+	runtime map[string]*discoveryv3.Resource
 }
 
-// packing is how services lie in buckets: in those that listeners lead to, and in those that they led to before. Requests of connections that
-// a proxy drains with its old listener are still answered from there.
+// packing is how services lie in buckets: in those that the scope filters lead to, and in those that they led to before. Requests that a
+// proxy began with its old filter are still answered from there.
 type packing struct {
 	now, old envoy.Layout // old: of no buckets when there are none
 }
@@ -45,8 +46,12 @@ type place struct {
 }
 
 func newFrame(fleet schema.Fleet, p packing) *frame {
-	f := &frame{fleet: fleet, packing: p, scopes: map[string]*discoveryv3.Resource{}, scoped: map[string]string{}, routes: map[string]place{}}
-	f.runtime = resource(runtimeType, envoy.RuntimeLayer, marshal(envoy.Runtime(fleet)))
+	f := &frame{fleet: fleet, packing: p, scopes: map[string]*discoveryv3.Resource{}, scoped: map[string]string{}, routes: map[string]place{}, filters: map[string]*discoveryv3.Resource{}}
+	f.runtime = map[string]*discoveryv3.Resource{envoy.RuntimeLayer: resource(runtimeType, envoy.RuntimeLayer, marshal(envoy.Runtime(fleet)))}
+	for _, l := range fleet.Listeners {
+		filter := envoy.ScopeFilter(l.Exposure, p.now)
+		f.filters[filter.Name] = resource(extensionType, filter.Name, marshal(filter))
+	}
 	for _, layout := range p.layouts() {
 		for _, l := range fleet.Listeners {
 			for _, s := range envoy.Scopes(l.Exposure, layout) {
@@ -80,7 +85,7 @@ func (f *frame) listeners(bind map[schema.Exposure]netip.AddrPort) map[string]*d
 			at = own
 		}
 		name := envoy.ListenerName(l)
-		out[name] = resource(listenerType, name, marshal(envoy.Listener(f.fleet, l, f.packing.now, at, f.lacking...)))
+		out[name] = resource(listenerType, name, marshal(envoy.Listener(f.fleet, l, at, f.lacking...)))
 	}
 	return out
 }

@@ -19,7 +19,7 @@ const (
 	maxStreams  = 1000
 	maxNode     = 256       // bytes of a node's id, and of its fleet
 	maxMetadata = 64 << 10  // bytes
-	maxLayers   = 16        // of runtime on one stream
+	maxAsked    = 64        // runtime layers, or filters, on one stream
 	maxNames    = 100_000   // of one type on one stream
 	maxName     = 1024      // bytes
 	maxSecrets  = 1000      // wanted on one stream

@@ -8,7 +8,6 @@ import (
 
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 
-	"github.com/edgewright/edgewright/render/envoy"
 	"github.com/edgewright/edgewright/schema"
 )
 
@@ -30,7 +29,8 @@ type InspectedType struct {
 	all []InspectedResource
 }
 
-// InspectedResource is one resource of a proxy. Versions are hashes of its content, empty where there is none.
+// InspectedResource is one resource of a proxy. Versions are hashes of its content, empty where there is none or, after a
+// refusal, nobody knows.
 type InspectedResource struct {
 	Name  string           `json:"name"`
 	Has   string           `json:"has,omitempty"`
@@ -49,7 +49,7 @@ const (
 	Sent    InspectedState = "sent"     // it was sent it, and has neither acknowledged nor refused it
 	Stale   InspectedState = "stale"    // it has another version, or one that is to go
 	NotSent InspectedState = "not sent" // it has none yet
-	Refused InspectedState = "refused"  // what is published was refused, by this proxy or by another of its fleet
+	Refused InspectedState = "refused"  // what is published was refused, by this proxy or, if it is a service's, by another of its fleet
 )
 
 // ErrNotConnected says that no proxy of that name is connected.
@@ -86,7 +86,7 @@ func (t *stream) inspect() Inspected {
 	for _, one := range []struct {
 		l      *ledger
 		wanted map[string]*discoveryv3.Resource
-	}{{t.runtime.ledger, t.runtimeWanted()}, {t.clusters, clusters}, {t.secrets.ledger, secrets}, {t.routes, routes}, {t.scopes, t.frame.scopes}, {t.listeners, t.frame.listeners(t.node.bind)}} {
+	}{{t.runtime.ledger, t.runtime.of(t.frame.runtime)}, {t.clusters, clusters}, {t.secrets.ledger, secrets}, {t.routes, routes}, {t.scopes, t.frame.scopes}, {t.filters.ledger, t.filters.of(t.frame.filters)}, {t.listeners, t.frame.listeners(t.node.bind)}} {
 		out.Types = append(out.Types, t.inspectType(one.l, t.hasOf(one.l), one.wanted, owners, barred))
 	}
 	return out
@@ -139,6 +139,9 @@ func (t *stream) inspectType(l *ledger, had map[string]string, wanted map[string
 		if w := wanted[name]; w != nil {
 			r.Wants = w.Version
 			want = append(want, w)
+		}
+		if why := t.refusedOf(l, name, r.Wants); why != "" {
+			r.Has, r.Why = "", why
 		}
 		if r.Has != "" {
 			has = append(has, &discoveryv3.Resource{Name: name, Version: r.Has})
@@ -195,14 +198,6 @@ func (f *fleet) wants(at *frame) (clusters, routes map[string]*discoveryv3.Resou
 	return clusters, routes, owners
 }
 
-// runtimeWanted is the fleet's layer, if the proxy asks for it.
-func (t *stream) runtimeWanted() map[string]*discoveryv3.Resource {
-	if _, asks := t.runtime.wanted[envoy.RuntimeLayer]; !asks {
-		return nil
-	}
-	return map[string]*discoveryv3.Resource{envoy.RuntimeLayer: t.frame.runtime}
-}
-
 // secretsOf are those of the fleet that a proxy asks for.
 func (f *fleet) secretsOf(names map[string]bool) map[string]*discoveryv3.Resource {
 	f.mu.Lock()
@@ -214,6 +209,16 @@ func (f *fleet) secretsOf(names map[string]bool) map[string]*discoveryv3.Resourc
 		}
 	}
 	return out
+}
+
+// refusedOf is why this proxy has refused a resource that is no service's, in just this version; empty if it has not.
+func (t *stream) refusedOf(l *ledger, name, version string) string {
+	t.fleet.mu.Lock()
+	defer t.fleet.mu.Unlock()
+	if v := t.fleet.others[l.url+"/"+name]; v.node == t.node.id && v.version == version {
+		return v.why
+	}
+	return ""
 }
 
 // verdicts say of each service whose published content was refused why.

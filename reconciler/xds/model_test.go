@@ -7,13 +7,16 @@ import (
 	"maps"
 	"net"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
@@ -151,7 +154,7 @@ func (m *model) start(t *testing.T, conn *testConn, id string) {
 	m.client = connectAgain(t, conn, m.memory)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for n, url := range []string{clusterType, listenerType, scopeType, routeType} {
+	for n, url := range []string{clusterType, listenerType, scopeType, routeType, extensionType} {
 		r := &discoveryv3.DeltaDiscoveryRequest{TypeUrl: url, InitialResourceVersions: map[string]string{}}
 		for name, has := range m.has[url] {
 			r.InitialResourceVersions[name] = has.Version
@@ -161,6 +164,11 @@ func (m *model) start(t *testing.T, conn *testConn, id string) {
 		}
 		if url == routeType {
 			if r.ResourceNamesSubscribe = m.wantedRoutes(); len(r.ResourceNamesSubscribe) == 0 {
+				continue
+			}
+		}
+		if url == extensionType {
+			if r.ResourceNamesSubscribe = m.wantedFilters(); len(r.ResourceNamesSubscribe) == 0 {
 				continue
 			}
 		}
@@ -190,13 +198,63 @@ func (m *model) follow(c *client) {
 				continue
 			}
 			c.ack(r)
-			if r.TypeUrl == scopeType {
+			switch r.TypeUrl {
+			case scopeType:
 				c.ask(&discoveryv3.DeltaDiscoveryRequest{TypeUrl: routeType, ResourceNamesSubscribe: m.names()})
+			case listenerType:
+				if names := m.filters(); len(names) > 0 {
+					c.ask(&discoveryv3.DeltaDiscoveryRequest{TypeUrl: extensionType, ResourceNamesSubscribe: names})
+				}
 			}
 		case <-c.end:
 			return
 		}
 	}
+}
+
+// wantedFilters are those that the listeners refer to.
+func (m *model) wantedFilters() []string {
+	out := map[string]bool{}
+	for _, a := range m.has[listenerType] {
+		l := &listenerv3.Listener{}
+		_ = proto.Unmarshal(a.Resource.Value, l)
+		for _, c := range l.FilterChains {
+			manager := &hcmv3.HttpConnectionManager{}
+			_ = c.Filters[0].GetTypedConfig().UnmarshalTo(manager)
+			for _, f := range manager.HttpFilters {
+				if f.GetConfigDiscovery() != nil {
+					out[f.Name] = true
+				}
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(out))
+}
+
+// filters are those that the proxy has not asked for yet.
+func (m *model) filters() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.DeleteFunc(m.wantedFilters(), func(name string) bool { return m.has[extensionType][name] != nil })
+}
+
+var generationOf = regexp.MustCompile(`PREFIX, BUCKETS = "[^"]*", "(\d+)\.(\w+)\.", (\d+)`)
+
+// leadsAway tells what is not there of the buckets to which a filter now leads that led to others.
+func (m *model) leadsAway(a *discoveryv3.Resource) string {
+	text := generationOf.FindSubmatch(a.Resource.Value)
+	if text == nil {
+		return a.Name + " leads nowhere"
+	}
+	to := layoutOf{}
+	_, _ = fmt.Sscan(string(text[1])+" "+string(text[3]), &to.Generation, &to.Buckets)
+	exposure := schema.Exposure(text[2])
+	for _, b := range to.BucketNames() {
+		if m.has[scopeType][to.ScopeName(exposure, b)] == nil || m.routes[to.RouteName(exposure, b)] == nil {
+			return fmt.Sprintf("%s leads to bucket %s of generation %d, which is not there", a.Name, b, to.Generation)
+		}
+	}
+	return ""
 }
 
 func (m *model) names() []string {
@@ -227,6 +285,11 @@ func (m *model) apply(r *discoveryv3.DeltaDiscoveryResponse) string {
 				}
 				m.sure[a.Name+a.Version] = len(r.Resources) == 1
 				break // the rest of the answer is not looked at
+			}
+		}
+		if r.TypeUrl == extensionType && has[a.Name] != nil && !m.blind {
+			if why := m.leadsAway(a); why != "" {
+				m.breach = append(m.breach, why)
 			}
 		}
 		has[a.Name] = a

@@ -27,6 +27,9 @@ func requestFrom(m *model, url string) *discoveryv3.DeltaDiscoveryRequest {
 	if url == routeType {
 		r.ResourceNamesSubscribe = m.wantedRoutes()
 	}
+	if url == extensionType {
+		r.ResourceNamesSubscribe = m.wantedFilters()
+	}
 	return r
 }
 

@@ -78,7 +78,7 @@ func record(t *testing.T) (*recorder, grpc.ServerOption) {
 
 // typeOf is the type of a stream, empty for an aggregated one.
 func typeOf(method string) string {
-	for service, url := range map[string]string{"Clusters": clusterType, "Listeners": listenerType, "ScopedRoutes": scopeType, "Routes": routeType, "Endpoints": endpointType, "Runtime": runtimeType} {
+	for service, url := range map[string]string{"Clusters": clusterType, "Listeners": listenerType, "ScopedRoutes": scopeType, "Routes": routeType, "Endpoints": endpointType, "Runtime": runtimeType, "Secrets": secretType, "ExtensionConfigs": extensionType} {
 		if name := path.Base(method); name == "Delta"+service || name == "Stream"+service {
 			return url
 		}

@@ -20,22 +20,26 @@ func (t *stream) refusal(l *ledger, out *response, message string) {
 	case t.routes:
 		t.routesRefused(out, message)
 	default:
-		if l == t.listeners {
-			t.packed, t.balked = nil, t.frame
-		}
 		t.otherRefused(l, out, message)
 	}
 }
 
-// otherRefused notes a refusal of listeners, scopes, secrets or runtime. They stay as they are until the fleet changes. Of a secret Envoy does not
-// say which it was.
+// otherRefused notes a refusal of listeners, scopes, filters, secrets or runtime. They stay as they are until the fleet changes.
 func (t *stream) otherRefused(l *ledger, out *response, message string) {
+	if l == t.listeners {
+		t.packed, t.balked = nil, t.frame
+	}
 	named := slices.DeleteFunc(slices.Clone(out.added), func(r *discoveryv3.Resource) bool { return !strings.Contains(message, r.Name) })
 	if len(named) == 0 {
 		if t.oldRefused(l, message) {
 			return
 		}
-		named = out.added[:min(1, len(out.added))]
+		named = out.added[:min(1, len(out.added))] // of a secret Envoy does not say which it was
+	}
+	for _, a := range []*requested{t.runtime, t.filters} {
+		if l == a.ledger {
+			a.refuse(out, named)
+		}
 	}
 	for _, r := range named {
 		why := line(message)
@@ -75,8 +79,8 @@ func (t *stream) clustersRefused(out *response, message string) {
 		}
 	}
 	lost := named
-	unclear := len(named) == 0 || strings.Contains(message, "truncated")
-	if unclear {
+	vague := len(named) == 0 || strings.Contains(message, "truncated")
+	if vague {
 		lost = map[string]bool{}
 		maps.Copy(lost, named)
 		maps.Copy(lost, unnamed)
@@ -88,7 +92,7 @@ func (t *stream) clustersRefused(out *response, message string) {
 			delete(owners, owner.ID)
 		}
 	}
-	if !unclear {
+	if !vague {
 		t.dropTrial()
 		return
 	}

@@ -34,8 +34,11 @@ func (t *stream) take(r *discoveryv3.DeltaDiscoveryRequest) error {
 			return err
 		}
 	}
-	if l == t.runtime.ledger {
-		if err := t.runtime.subscribe(r, first); err != nil {
+	for _, a := range []*requested{t.runtime, t.filters} {
+		if l != a.ledger {
+			continue
+		}
+		if err := a.subscribe(r, first); err != nil {
 			return err
 		}
 	}
@@ -69,6 +72,8 @@ func (t *stream) ledger(url string) *ledger {
 		return t.routes
 	case runtimeType:
 		return t.runtime.ledger
+	case extensionType:
+		return t.filters.ledger
 	case secretType:
 		return t.secrets.ledger
 	default:

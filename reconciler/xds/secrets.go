@@ -107,12 +107,8 @@ func (f *frame) waits(listener string) bool {
 }
 
 // holdBack takes the listeners out of an answer that the proxy has already and that would lack a secret: they stay as they are until it is
-// there. A listener that the proxy does not have is sent, and closes the connections of what lacks its secret; so is one that
-// has to lead to other buckets, for those that it leads to are about to go.
+// there. A listener that the proxy does not have is sent, and closes the connections of what lacks its secret.
 func (t *stream) holdBack(out *response) (held bool) {
-	if t.frame.packing.old.Buckets > 0 || t.packed != nil && t.packed.packing.now != t.frame.packing.now {
-		return false
-	}
 	out.added = slices.DeleteFunc(out.added, func(r *discoveryv3.Resource) bool {
 		waits := t.listeners.has[r.Name] != "" && t.frame.waits(r.Name)
 		held = held || waits

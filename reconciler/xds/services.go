@@ -4,6 +4,7 @@ import (
 	clusterservice "github.com/envoyproxy/go-control-plane/envoy/service/cluster/v3"
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	endpointservice "github.com/envoyproxy/go-control-plane/envoy/service/endpoint/v3"
+	extensionservice "github.com/envoyproxy/go-control-plane/envoy/service/extension/v3"
 	listenerservice "github.com/envoyproxy/go-control-plane/envoy/service/listener/v3"
 	routeservice "github.com/envoyproxy/go-control-plane/envoy/service/route/v3"
 	runtimeservice "github.com/envoyproxy/go-control-plane/envoy/service/runtime/v3"
@@ -27,6 +28,7 @@ func (s *Server) Register(g *grpc.Server) {
 	endpointservice.RegisterEndpointDiscoveryServiceServer(g, endpoints{server: s})
 	runtimeservice.RegisterRuntimeDiscoveryServiceServer(g, runtimes{server: s})
 	secretservice.RegisterSecretDiscoveryServiceServer(g, secrets{server: s})
+	extensionservice.RegisterExtensionConfigDiscoveryServiceServer(g, extensions{server: s})
 }
 
 func (s *Server) delta(g deltaStream, only string) error {
@@ -100,3 +102,16 @@ type runtimes struct {
 
 func (r runtimes) StreamRuntime(g sotwStream) error { return r.server.sotw(g, runtimeType) }
 func (r runtimes) DeltaRuntime(g deltaStream) error { return r.server.delta(g, runtimeType) }
+
+type extensions struct {
+	extensionservice.UnimplementedExtensionConfigDiscoveryServiceServer
+	server *Server
+}
+
+func (e extensions) StreamExtensionConfigs(g sotwStream) error {
+	return e.server.sotw(g, extensionType)
+}
+
+func (e extensions) DeltaExtensionConfigs(g deltaStream) error {
+	return e.server.delta(g, extensionType)
+}

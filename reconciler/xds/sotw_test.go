@@ -258,17 +258,6 @@ func TestRefusedBefore(t *testing.T) {
 	eventually(t, "refused", func() bool { return len(s.Refusals()) == 1 })
 	r.Fleet.Listeners = append(slices.Clone(r.Fleet.Listeners), schema.Listener{Exposure: "internal", Port: 81})
 	s.Publish(r)
-	routes := *p
-	routes.url, routes.version, routes.nonce = routeType, "", ""
-	var buckets []string
-	for _, exposure := range []schema.Exposure{"public", "internal"} {
-		for _, b := range layout.BucketNames() {
-			buckets = append(buckets, layout.RouteName(exposure, b))
-		}
-	}
-	routes.ask(buckets...) // where a listener was refused, others wait for all routes
-	routes.next()
-	routes.ask(buckets...)
 	p.wants("both listeners", "edge-80 edge-81")
 	nack()
 	eventually(t, "refused again", func() bool { return len(s.Refusals()) == 1 })

@@ -30,7 +30,7 @@ type stream struct {
 
 	clusters, listeners, scopes, routes *ledger
 	secrets                             *vault
-	runtime                             *layers
+	runtime, filters                    *requested
 
 	rest     *rest  // what services and buckets are that are known of by nothing else
 	parts    *parts // of all clusters, while they are given,
@@ -74,7 +74,7 @@ func newStream(n node, log *slog.Logger, send func(*ledger, prepared) (bool, err
 			node: n, since: now, wake: make(chan struct{}, 1), over: make(chan struct{}), dirty: services{},
 			acked: map[schema.ServiceID]string{}, lacking: map[schema.ServiceID]time.Time{},
 		},
-		clusters: newLedger(clusterType), listeners: newLedger(listenerType), scopes: newLedger(scopeType), routes: newLedger(routeType), secrets: newVault(), runtime: newLayers(),
+		clusters: newLedger(clusterType), listeners: newLedger(listenerType), scopes: newLedger(scopeType), routes: newLedger(routeType), secrets: newVault(), runtime: newRequested(runtimeType), filters: newRequested(extensionType),
 		loose: map[schema.ServiceID]*item{}, held: services{}, pending: services{}, unsettled: services{}, stale: services{},
 		buckets: map[string]*bucket{}, dirty: map[string]struct{}{}, hurried: map[string]struct{}{},
 	}

@@ -74,8 +74,8 @@ func tlsInForm(t *testing.T, like envoy.Config) {
 	}
 }
 
-// TestGrowthIsNotHeld gives a proxy other buckets while a certificate cannot be had any more: its listener must lead there before the old
-// ones go, with the certificates that there are.
+// TestGrowthIsNotHeld gives a proxy other buckets while a certificate cannot be had any more: its filter must lead there before the old
+// ones go, while its listener stays as it is.
 func TestGrowthIsNotHeld(t *testing.T) {
 	ca := authority.New(t)
 	secrets := []Secret{secretOf("first", ca.Issue("a.test", "x.test")), secretOf("pay", ca.Issue("pay.test")), secretOf("wild", ca.Issue("*.wild.test"))}
@@ -98,9 +98,9 @@ func TestGrowthIsNotHeld(t *testing.T) {
 	answered(t, c, "a.test")
 	s.Entrust("edge", secrets[:2])
 	publish(large, small, "green")
-	eventually(t, "the listener leads to the new buckets", func() bool {
+	eventually(t, "the filter leads to the new buckets", func() bool {
 		got, err := s.Inspect(t.Context(), "edge", "one")
-		return err == nil && !slices.ContainsFunc(got.Types, func(one InspectedType) bool { return len(one.Differ) > 0 && one.URL == listenerType })
+		return err == nil && !slices.ContainsFunc(got.Types, func(one InspectedType) bool { return len(one.Differ) > 0 && one.URL == extensionType })
 	})
 	publish(large, layoutOf{}, "red")
 	for _, host := range []string{"a.test", "pay.test"} {

@@ -14,13 +14,14 @@ import (
 
 // The types served. Each proxy asks for clusters, listeners and scopes by wildcard, and for all others by name.
 const (
-	clusterType  = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
-	listenerType = "type.googleapis.com/envoy.config.listener.v3.Listener"
-	scopeType    = "type.googleapis.com/envoy.config.route.v3.ScopedRouteConfiguration"
-	routeType    = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration"
-	endpointType = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment"
-	runtimeType  = "type.googleapis.com/envoy.service.runtime.v3.Runtime"
-	secretType   = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"
+	clusterType   = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
+	listenerType  = "type.googleapis.com/envoy.config.listener.v3.Listener"
+	scopeType     = "type.googleapis.com/envoy.config.route.v3.ScopedRouteConfiguration"
+	routeType     = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration"
+	endpointType  = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment"
+	runtimeType   = "type.googleapis.com/envoy.service.runtime.v3.Runtime"
+	extensionType = "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig"
+	secretType    = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"
 )
 
 // wildcard tells whether a type is served whole: the proxy asks for all there is.
@@ -28,7 +29,7 @@ func wildcard(url string) bool { return url == clusterType || url == listenerTyp
 
 // byName tells whether a type is served by the names that the proxy asks for.
 func byName(url string) bool {
-	return url == routeType || url == secretType || url == endpointType || url == runtimeType
+	return url == routeType || url == secretType || url == endpointType || url == runtimeType || url == extensionType
 }
 
 // version is a service as published at one time, encoded once for all streams. It is never changed.

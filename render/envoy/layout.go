@@ -24,6 +24,9 @@ const (
 	hashModulus = 4294967291
 )
 
+//go:embed name.lua
+var nameLua string
+
 //go:embed scope.lua
 var scopeLua string
 
@@ -96,7 +99,7 @@ func (l Layout) scopePrefix(exposure schema.Exposure) string {
 	return fmt.Sprintf("%d.%s.", l.Generation, exposure)
 }
 
-// Lua is the source of the filter that sets the scope header.
-func (l Layout) Lua(exposure schema.Exposure) string {
-	return fmt.Sprintf("local HEADER, PREFIX, BUCKETS = %q, %q, %d\n%s", ScopeHeader, l.scopePrefix(exposure), l.Buckets, scopeLua)
+// lua is the source of the filter that sets the scope header.
+func (l Layout) lua(exposure schema.Exposure) string {
+	return fmt.Sprintf("local HEADER, PREFIX, BUCKETS = %q, %q, %d\n%s\n%s", ScopeHeader, l.scopePrefix(exposure), l.Buckets, nameLua, scopeLua)
 }

@@ -3,6 +3,7 @@ package envoy
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -17,15 +18,16 @@ import (
 )
 
 // Listener takes the requests of one exposure. Its name holds the declared port; bind is where this proxy listens for it. With TLS it
-// has a filter chain for each policy; certificates whose secrets are lacking are left out where a chain has others.
-func Listener(fleet schema.Fleet, l schema.Listener, layout Layout, bind netip.AddrPort, lacking ...string) *listenerv3.Listener {
+// has a filter chain for each policy; certificates whose secrets are lacking are left out where a chain has others. It does not depend on
+// the layout: which buckets requests are put into is said by the filter that ScopeFilter makes, which a proxy asks for by itself.
+func Listener(fleet schema.Fleet, l schema.Listener, bind netip.AddrPort, lacking ...string) *listenerv3.Listener {
 	out := &listenerv3.Listener{
 		Name:                          ListenerName(l),
 		Address:                       address(bind.Addr().String(), bind.Port()),
 		PerConnectionBufferLimitBytes: wrapperspb.UInt32(bufferLimit),
 	}
 	if l.TLS == nil {
-		out.FilterChains = []*listenerv3.FilterChain{{Filters: httpConnections(l, layout.Lua(l.Exposure))}}
+		out.FilterChains = []*listenerv3.FilterChain{{Filters: httpConnections(l, scoping(l.Exposure))}}
 		return out
 	}
 	out.ListenerFilters = []*listenerv3.ListenerFilter{inspector()}
@@ -34,7 +36,7 @@ func Listener(fleet schema.Fleet, l schema.Listener, layout Layout, bind netip.A
 		out.FilterChains = append(out.FilterChains, &listenerv3.FilterChain{
 			Name:                          "tls/" + string(p.ID),
 			FilterChainMatch:              serverNames(p),
-			Filters:                       httpConnections(l, layout.Lua(l.Exposure)+policyLua(*l.TLS, p)),
+			Filters:                       httpConnections(l, guarding(*l.TLS, p), scoping(l.Exposure)),
 			TransportSocket:               transport(shown(fleet, l, p, lacking), l, p),
 			TransportSocketConnectTimeout: seconds(handshake),
 		})
@@ -42,10 +44,10 @@ func Listener(fleet schema.Fleet, l schema.Listener, layout Layout, bind netip.A
 	return out
 }
 
-func httpConnections(l schema.Listener, lua string) []*listenerv3.Filter {
+func httpConnections(l schema.Listener, filters ...*hcmv3.HttpFilter) []*listenerv3.Filter {
 	return []*listenerv3.Filter{{
 		Name:       "envoy.filters.network.http_connection_manager",
-		ConfigType: &listenerv3.Filter_TypedConfig{TypedConfig: packed(connectionManager(ListenerName(l), lua))},
+		ConfigType: &listenerv3.Filter_TypedConfig{TypedConfig: packed(connectionManager(ListenerName(l), filters))},
 	}}
 }
 
@@ -53,11 +55,11 @@ func httpConnections(l schema.Listener, lua string) []*listenerv3.Filter {
 func ListenerName(l schema.Listener) string { return fmt.Sprintf("edge-%d", l.Port) }
 
 // connectionManager follows Envoy's advice for a proxy that faces untrusted clients.
-func connectionManager(name, lua string) *hcmv3.HttpConnectionManager {
+func connectionManager(name string, filters []*hcmv3.HttpFilter) *hcmv3.HttpConnectionManager {
 	return &hcmv3.HttpConnectionManager{
 		StatPrefix:                   name,
 		RouteSpecifier:               scopedRoutes(name),
-		HttpFilters:                  filters(lua),
+		HttpFilters:                  append(slices.DeleteFunc(filters, func(f *hcmv3.HttpFilter) bool { return f == nil }), httpFilter("envoy.filters.http.router", &routerv3.Router{SuppressEnvoyHeaders: true})),
 		ServerName:                   "edgewright",
 		UseRemoteAddress:             yes(),
 		InternalAddressConfig:        &hcmv3.HttpConnectionManager_InternalAddressConfig{}, // no client is trusted for its address
@@ -111,14 +113,34 @@ func aggregated() *corev3.ConfigSource {
 	}
 }
 
-func filters(lua string) []*hcmv3.HttpFilter {
-	source := &luav3.Lua{DefaultSourceCode: &corev3.DataSource{
-		Specifier: &corev3.DataSource_InlineString{InlineString: lua},
-	}}
-	return []*hcmv3.HttpFilter{
-		httpFilter("envoy.filters.http.lua", source),
-		httpFilter("envoy.filters.http.router", &routerv3.Router{SuppressEnvoyHeaders: true}),
+// ScopeFilterName names the extension configuration of the filter that puts the requests of an exposure into buckets: scope/<exposure>.
+func ScopeFilterName(e schema.Exposure) string { return "scope/" + string(e) }
+
+// ScopeFilter is that extension configuration. A listener refers to it by its name, so that other buckets close no connection.
+func ScopeFilter(e schema.Exposure, layout Layout) *corev3.TypedExtensionConfig {
+	return &corev3.TypedExtensionConfig{Name: ScopeFilterName(e), TypedConfig: packed(script(layout.lua(e)))}
+}
+
+// scoping refers to the scope filter. The listener takes no connections before it has it, however long that takes.
+func scoping(e schema.Exposure) *hcmv3.HttpFilter {
+	source := aggregated()
+	source.InitialFetchTimeout = seconds(0)
+	return &hcmv3.HttpFilter{Name: ScopeFilterName(e), ConfigType: &hcmv3.HttpFilter_ConfigDiscovery{ConfigDiscovery: &corev3.ExtensionConfigSource{
+		ConfigSource: source,
+		TypeUrls:     []string{packed(&luav3.Lua{}).TypeUrl},
+	}}}
+}
+
+// guarding is the filter that keeps to the policy of a filter chain; nil: there is no other.
+func guarding(t schema.TLS, p schema.TLSPolicy) *hcmv3.HttpFilter {
+	if len(t.Policies) == 1 {
+		return nil
 	}
+	return httpFilter("envoy.filters.http.lua", script(policyLua(t, p)))
+}
+
+func script(lua string) *luav3.Lua {
+	return &luav3.Lua{DefaultSourceCode: &corev3.DataSource{Specifier: &corev3.DataSource_InlineString{InlineString: lua}}}
 }
 
 func httpFilter(name string, config proto.Message) *hcmv3.HttpFilter {

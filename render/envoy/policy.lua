@@ -17,12 +17,8 @@ function policy(host)
   return bound
 end
 
-local route = envoy_on_request
-
 function envoy_on_request(handle)
-  if policy(handle:headers():get(":authority") or "") == POLICY then
-    route(handle)
-  else
+  if policy(handle:headers():get(":authority") or "") ~= POLICY then
     handle:respond({[":status"] = "421"}, MISDIRECTED)
   end
 end

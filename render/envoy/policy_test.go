@@ -27,7 +27,7 @@ func FuzzPolicy(f *testing.F) {
 		}
 		state := lua.NewState()
 		defer state.Close()
-		if err := state.DoString(Layout{Generation: 1, Buckets: 32}.Lua("public") + policyLua(bound, bound.Policies[1])); err != nil {
+		if err := state.DoString(policyLua(bound, bound.Policies[1])); err != nil {
 			t.Fatal(err)
 		}
 		if err := state.CallByParam(lua.P{Fn: state.GetGlobal("policy"), NRet: 1, Protect: true}, lua.LString(host)); err != nil {

@@ -2,22 +2,6 @@
 
 local byte = string.byte
 
--- The host's name ends here: before a port and before a final dot.
-local function name_end(host)
-  local n = #host
-  local i = n
-  while i > 0 and byte(host, i) >= 48 and byte(host, i) <= 57 do
-    i = i - 1
-  end
-  if i > 0 and byte(host, i) == 58 then
-    n = i - 1
-  end
-  if n > 0 and byte(host, n) == 46 then
-    n = n - 1
-  end
-  return n
-end
-
 -- No product passes 2^40, so that doubles are exact. Letters count as lower case.
 function bucket(host)
   local h = 0

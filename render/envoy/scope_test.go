@@ -15,7 +15,7 @@ func FuzzBucket(f *testing.F) {
 		l := Layout{Generation: 1, Buckets: 32 << (size % 6)}
 		state := lua.NewState()
 		defer state.Close()
-		if err := state.DoString(l.Lua("public")); err != nil {
+		if err := state.DoString(l.lua("public")); err != nil {
 			t.Fatal(err)
 		}
 		if err := state.CallByParam(lua.P{Fn: state.GetGlobal("bucket"), NRet: 1, Protect: true}, lua.LString(host)); err != nil {

@@ -83,11 +83,8 @@ func serverNames(p schema.TLSPolicy) *listenerv3.FilterChainMatch {
 	return out
 }
 
-// policyLua goes on with the source of the filter that sets the scope header, where a host may be bound to another policy.
+// policyLua is the source of the filter that turns away requests for hosts that are bound to another policy.
 func policyLua(t schema.TLS, p schema.TLSPolicy) string {
-	if len(t.Policies) == 1 {
-		return ""
-	}
 	var exact, below []string
 	for _, other := range t.Policies {
 		for _, h := range sortedHosts(other.Hosts) {
@@ -98,8 +95,8 @@ func policyLua(t schema.TLS, p schema.TLSPolicy) string {
 			}
 		}
 	}
-	return fmt.Sprintf("\nlocal POLICY, DEFAULT, MISDIRECTED = %q, %q, %q\nlocal EXACT, BELOW = {%s}, {%s}\n%s",
-		p.ID, t.Default, Misdirected, strings.Join(exact, ","), strings.Join(below, ","), policyLuaSource)
+	return fmt.Sprintf("local POLICY, DEFAULT, MISDIRECTED = %q, %q, %q\nlocal EXACT, BELOW = {%s}, {%s}\n%s\n%s",
+		p.ID, t.Default, Misdirected, strings.Join(exact, ","), strings.Join(below, ","), nameLua, policyLuaSource)
 }
 
 // inspector reads from the first bytes of a connection which name the client asks for.

@@ -54,7 +54,7 @@ tls/partners [*.partners.test] TLSv1_2 [] shows [certificate/partner] demands "c
 tls/strict [a.wild.test pay.test] TLSv1_3 [] shows [certificate/pay certificate/wild] demands ""
 `},
 	} {
-		l := Listener(secured, secured.Listeners[1], Layout{Generation: 1, Buckets: 32}, netip.MustParseAddrPort("127.0.0.1:1"), one.lacking...)
+		l := Listener(secured, secured.Listeners[1], netip.MustParseAddrPort("127.0.0.1:1"), one.lacking...)
 		if err := l.ValidateAll(); err != nil {
 			t.Fatal(err)
 		}
@@ -92,9 +92,9 @@ func chain(t *testing.T, c *listenerv3.FilterChain) string {
 
 // TestPlainListener holds that a listener without TLS has nothing of it, whatever others of its fleet have.
 func TestPlainListener(t *testing.T) {
-	layout, at := Layout{Generation: 1, Buckets: 32}, netip.MustParseAddrPort("127.0.0.1:1")
+	at := netip.MustParseAddrPort("127.0.0.1:1")
 	alone := schema.Fleet{ID: "edge", Listeners: secured.Listeners[:1]}
-	beside, plain := Listener(secured, secured.Listeners[0], layout, at), Listener(alone, alone.Listeners[0], layout, at)
+	beside, plain := Listener(secured, secured.Listeners[0], at), Listener(alone, alone.Listeners[0], at)
 	if string(marshal(beside)) != string(marshal(plain)) {
 		t.Error("it is another beside one with TLS")
 	}
