@@ -40,6 +40,7 @@ type bench struct {
 	store      *sqlite.Store
 	dir        string
 	ahead      atomic.Int64 // nanoseconds by which the reconciler's clock is
+	yield      time.Duration
 	validator  reconciler.Validator
 	registry   *prometheus.Registry
 
@@ -93,7 +94,7 @@ func (b *bench) startWith(f reconciler.Forge) {
 		Loader:   &load.Loader{Evaluator: &load.Trusted{}, Today: func() schema.Date { return schema.DateOf(b.now()) }},
 		Provider: b.provider(), Proxies: b.proxies, Validator: b.validator, Forge: f, Books: reconciler.BooksOf(b.store),
 		Metrics: b.metrics(), Margin: 50 * time.Millisecond,
-		Every: reconciler.Every{Poll: 20 * time.Millisecond, Observe: 100 * time.Millisecond, Settle: 10 * time.Millisecond, Sweep: time.Second},
+		Every: reconciler.Every{Poll: 20 * time.Millisecond, Observe: 100 * time.Millisecond, Settle: 10 * time.Millisecond, Sweep: time.Second, Yield: b.yield},
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)

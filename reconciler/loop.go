@@ -87,6 +87,7 @@ type loop struct {
 
 	swept      time.Time
 	told       time.Time     // when reviews and the view were last made
+	handed     time.Time     // when proxies were first handed something since
 	telling    time.Duration // how long that took
 	worded     map[forge.Target]wording
 	wordedLast map[forge.Target]wording // the time before

@@ -122,6 +122,9 @@ func (l *loop) serve(ctx context.Context, f *fleet) error {
 		next.Changed = changed
 	}
 	l.Proxies.Publish(next)
+	if l.handed.IsZero() {
+		l.handed = l.Now()
+	}
 	f.handed, f.out = f.release, next
 	return nil
 }

@@ -82,6 +82,7 @@ type Every struct {
 	Settle  time.Duration // ask whether a change has spread (2s)
 	Sweep   time.Duration // compare everything, not just what changed (5m)
 	Tell    time.Duration // make reviews and the view while things change, at most (100ms)
+	Yield   time.Duration // after proxies were handed something, make none for so long: proxies come first (200ms; negative: at once)
 }
 
 // Books are the views of the store that the loop writes.
@@ -138,7 +139,7 @@ type Reconciler struct {
 func New(c Config) *Reconciler {
 	c.Every = Every{Poll: orDefault(c.Every.Poll, 15*time.Second), Observe: orDefault(c.Every.Observe, time.Minute),
 		Settle: orDefault(c.Every.Settle, 2*time.Second), Sweep: orDefault(c.Every.Sweep, 5*time.Minute),
-		Tell: orDefault(c.Every.Tell, 100*time.Millisecond)}
+		Tell: orDefault(c.Every.Tell, 100*time.Millisecond), Yield: orDefault(c.Every.Yield, 200*time.Millisecond)}
 	c.Margin = orDefault(c.Margin, time.Second)
 	return &Reconciler{Config: c, mail: make(chan any, 64), hints: make(chan hint, 1), pullHints: make(chan hint, 1), posts: newPosts()}
 }

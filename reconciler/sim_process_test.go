@@ -115,7 +115,7 @@ func (s *sim) lead(p *process) {
 	provider.Now = p.now
 	store := state.Fenced{Store: desk{s.rows, p}, Epoch: p.election.Epoch}
 	r := New(Config{Log: s.log.With("process", p.election.Self), Now: p.now, Repository: people{s}, Provider: provider, Proxies: &fleets{of: p, published: map[schema.FleetID]xds.Release{}},
-		Forge: people{s}, Books: BooksOf(store), Metrics: NewMetrics(prometheus.NewRegistry()), Every: Every{Tell: 2 * time.Second}})
+		Forge: people{s}, Books: BooksOf(store), Metrics: NewMetrics(prometheus.NewRegistry()), Every: Every{Tell: 2 * time.Second, Yield: -1}})
 	if s.looked != nil {
 		r.Validator = onlooker{s}
 	}

@@ -19,11 +19,15 @@ func (l *loop) tell(now time.Time) {
 		l.showAges(now)
 		return
 	}
-	if due := l.told.Add(max(l.Every.Tell, 5*l.telling)); now.Before(due) { // a large plan takes long to tell of
+	due := l.told.Add(max(l.Every.Tell, 5*l.telling)) // a large plan takes long to tell of
+	if yields := l.handed.Add(l.Every.Yield); !l.handed.IsZero() && yields.After(due) {
+		due = yields
+	}
+	if now.Before(due) {
 		l.alarm("tell", due)
 		return
 	}
-	l.told, l.stale, l.aged = now, false, false
+	l.told, l.handed, l.stale, l.aged = now, time.Time{}, false, false
 	l.worded, l.wordedLast = map[forge.Target]wording{}, l.worded
 	began := l.Now()
 	l.planPulls(l.ctx)
