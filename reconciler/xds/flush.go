@@ -54,7 +54,7 @@ func (t *stream) round() error {
 			}
 		}
 	}
-	if t.scopes.idle() && t.scoped != t.frame {
+	if t.scopes.idle() && (t.scoped != t.frame || t.pruned != t.frame && t.filters.current(t.frame.filters)) {
 		if err := t.offerScopes(); err != nil {
 			return err
 		}
@@ -78,8 +78,8 @@ func (t *stream) offerClusters() error {
 // offerScopes sends scopes. Those of other buckets go once no filter leads there any more.
 func (t *stream) offerScopes() error {
 	switched := t.filters.current(t.frame.filters)
-	if switched {
-		t.scoped = t.frame
+	if t.scoped = t.frame; switched {
+		t.pruned = t.frame
 	}
 	return t.offer(t.scopes, t.scopes.diff(t.frame.scopes, switched))
 }

@@ -137,7 +137,7 @@ func (t *stream) unsubscribe(name string, b *bucket) {
 func (t *stream) askedAnew(l *ledger) {
 	switch l.answered = false; l {
 	case t.scopes:
-		t.scoped = nil
+		t.scoped, t.pruned = nil, nil
 	case t.listeners:
 		t.packed = nil
 	}

@@ -60,7 +60,8 @@ type stream struct {
 	why     string              // of the last refusal
 	warm    bool                // the first clusters are there: routes and listeners may follow
 	calm    bool                // every bucket of the proxy is one that this stream sent: clusters may be pruned
-	scoped  *frame              // that of the scopes, when the proxy has no others
+	scoped  *frame              // that of the scopes that the proxy was sent last
+	pruned  *frame              // that for which it has no other scopes
 	balked  *frame              // that of the listeners refused last
 	packed  *frame              // that of the listeners sent last
 	lacks   *frame              // that of listeners held back for a secret
