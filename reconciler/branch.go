@@ -39,10 +39,7 @@ func (r *Reconciler) watchBranch(ctx context.Context) {
 		default:
 			r.send(ctx, branchFailed{}) // reached, nothing new
 		}
-		select {
-		case r.pullHints <- hint{}:
-		default:
-		}
+		r.HintPulls()
 		told = ""
 		select {
 		case <-ctx.Done():

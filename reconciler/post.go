@@ -138,8 +138,5 @@ func (r *Reconciler) postOne(ctx context.Context, one posting) error {
 }
 
 func (r *Reconciler) hintPulls() {
-	select {
-	case r.pullHints <- hint{}:
-	default:
-	}
+	r.HintPulls()
 }

@@ -58,11 +58,29 @@ type (
 	hint       struct{ commit string } // a webhook: something may have changed, and the branch be at this commit; empty: not told
 )
 
-// Hint makes the loop fetch now. It never blocks: hints that come while one is pending are one. commit is what the branch is said to be at,
-// or empty: it is believed when the repository says so too.
+// Hint makes the loop fetch now. It never blocks: hints that come while one is pending are one, which has the newest commit. commit is what
+// the branch is said to be at, or empty: it is believed when the repository says so too.
 func (r *Reconciler) Hint(commit string) {
+	for {
+		select {
+		case r.hints <- hint{commit}:
+			return
+		default:
+		}
+		if commit == "" {
+			return // what is pending tells as much
+		}
+		select {
+		case <-r.hints:
+		default:
+		}
+	}
+}
+
+// HintPulls makes the loop look at the pulls now, with nothing fetched before: somebody has said something. It never blocks.
+func (r *Reconciler) HintPulls() {
 	select {
-	case r.hints <- hint{commit}:
+	case r.pullHints <- hint{}:
 	default:
 	}
 }

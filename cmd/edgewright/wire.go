@@ -206,6 +206,18 @@ func forgeClient(s forgeSettings, log *slog.Logger) (reconciler.Forge, func(cont
 	return client, client.Token, nil
 }
 
+// hint passes on what a webhook tells: a comment moves no ref, and must not keep a fetch waiting that a push asks for.
+func (d *daemon) hint(h github.Hint) {
+	switch {
+	case h.Event == "issue_comment":
+		d.reconciler.HintPulls()
+	case h.Ref == "refs/heads/"+d.settings.Branch:
+		d.reconciler.Hint(h.SHA)
+	default:
+		d.reconciler.Hint("")
+	}
+}
+
 // run shows the pages, and leads when it is this process's turn, until the context ends; then it lets calls that are under way finish.
 func (d *daemon) run(ctx context.Context) error {
 	defer d.close()
@@ -224,11 +236,7 @@ func (d *daemon) run(ctx context.Context) error {
 			case <-ctx.Done():
 				return nil
 			case h := <-d.hints:
-				commit := ""
-				if h.Ref == "refs/heads/"+d.settings.Branch {
-					commit = h.SHA
-				}
-				d.reconciler.Hint(commit)
+				d.hint(h)
 			}
 		}
 	})
