@@ -117,7 +117,7 @@ func (r *Reconciler) postOne(ctx context.Context, one posting) error {
 	var moved *forge.MovedError
 	switch {
 	case errors.As(err, &moved):
-		r.hintPulls() // its next plan is for the new head
+		r.HintPulls() // its next plan is for the new head
 		return nil
 	case err != nil:
 		r.posts.back(one)
@@ -135,8 +135,4 @@ func (r *Reconciler) postOne(ctx context.Context, one posting) error {
 		r.send(ctx, postFailed{})
 	}
 	return nil
-}
-
-func (r *Reconciler) hintPulls() {
-	r.HintPulls()
 }
